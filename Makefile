@@ -1,0 +1,73 @@
+# Every entry point. A fresh machine needs Python 3.11 to 3.13, pip, make, gcc and git.
+.DEFAULT_GOAL := help
+SHELL   := /bin/bash
+
+PYTHON  ?= python3
+DATASET ?= auto
+MODELS  ?= build/models
+NAME    ?= films
+ADDRESS ?= localhost:8500
+
+UV_VERSION := 0.13.9
+UV      := .tools/uv-$(UV_VERSION)/bin/uv
+UVX     := $(UV) tool run -q --python $(PYTHON)
+RUN     := $(UV) run --no-sync
+BUF     := $(UVX) --from buf-bin==1.72.0 buf
+PROTOC  := $(UVX) --from grpcio-tools==1.80.0 --with mypy-protobuf==5.1.0 python -m grpc_tools.protoc
+STUBS   := client/src/recserve
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	$(PYTHON) -m venv .tools/uv-$(UV_VERSION)
+	.tools/uv-$(UV_VERSION)/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+setup: $(UV) ## install everything into .venv
+	$(UV) sync --locked --all-packages --python $(PYTHON)
+
+demo: setup ## train, serve and ask for recommendations, then stop (DATASET=...)
+	$(RUN) python tests/e2e/demo.py --dataset $(DATASET)
+
+train: setup ## train and export a new version (DATASET=... MODELS=... NAME=...)
+	$(RUN) recserve-train --dataset $(DATASET) --models $(MODELS) --name $(NAME)
+
+serve: setup ## serve the newest version until interrupted (MODELS=... ADDRESS=...)
+	$(RUN) recserve-serve --models $(MODELS) --address $(ADDRESS)
+
+test: setup ## every fast test, one real train, serve and ask included
+	$(RUN) pytest
+
+check: setup lint protos-check ## format, lint, types, import direction, protos, stub drift
+
+lint: setup ## formatting, lint, types, import direction, proto lint
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+	$(BUF) lint protos
+	$(BUF) format --diff --exit-code protos
+
+format: setup ## rewrite formatting
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+	$(BUF) format --write protos
+
+protos: $(UV) ## regenerate the stubs in client/src/recserve
+	rm -rf $(STUBS)
+	cd protos && ../$(PROTOC) -I . --python_out=../client/src --mypy_out=../client/src $$(find recserve -name '*.proto' | sort)
+	cd protos && ../$(PROTOC) -I . --grpc_python_out=../client/src --mypy_grpc_out=../client/src $$(grep -lrE '^service ' recserve | sort)
+	find $(STUBS) -type d -exec touch {}/__init__.py \;
+	touch $(STUBS)/py.typed
+
+protos-check: protos ## fail if the stubs were stale or a contract broke
+	@test -z "$$(git status --porcelain -- $(STUBS))" || { git status --short -- $(STUBS); echo "stubs were stale: commit the result of 'make protos'"; exit 1; }
+	@if git rev-parse -q --verify main >/dev/null; then $(BUF) breaking protos --against '.git#branch=main,subdir=protos'; else echo "no branch main here: buf breaking skipped"; fi
+
+wheels: $(UV) ## build dist/*.whl
+	$(UV) build --all-packages --wheel -o dist
+
+clean: ## remove what the targets made, the environment included
+	rm -rf .venv .tools build dist
+
+.PHONY: help setup demo train serve test check lint format protos protos-check wheels clean
