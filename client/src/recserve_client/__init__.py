@@ -1,0 +1,78 @@
+"""Asks a recserve server for recommendations.
+
+with RecommenderClient("localhost:8500") as client:
+    recommendation = client.recommend("42", k=5)
+    for item in recommendation:
+        print(item.item_id, item.title, item.score)
+    if not recommendation.is_personal:
+        print("popular items:", recommendation.fallback_reason)
+
+`AsyncRecommenderClient` is the same for asyncio. Every call has a deadline, two seconds unless
+told otherwise, and everything raised on purpose is a `RecommenderError`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ._channel import ChannelConfig
+from ._errors import (
+    DeadlineExceededError,
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    RecommenderError,
+    ServerError,
+    UnavailableError,
+)
+from ._types import (
+    FallbackReason,
+    HealthStatus,
+    ModelState,
+    ModelVersion,
+    Recommendation,
+    RecommendationSource,
+    ScoredItem,
+)
+
+if TYPE_CHECKING:
+    from ._aio import AsyncRecommenderClient
+    from ._client import RecommenderClient
+
+__all__ = [
+    "AsyncRecommenderClient",
+    "ChannelConfig",
+    "DeadlineExceededError",
+    "FallbackReason",
+    "HealthStatus",
+    "InvalidRequestError",
+    "ModelState",
+    "ModelVersion",
+    "NotFoundError",
+    "OverloadedError",
+    "Recommendation",
+    "RecommendationSource",
+    "RecommenderClient",
+    "RecommenderError",
+    "ScoredItem",
+    "ServerError",
+    "UnavailableError",
+]
+
+# Generated messages pull in most of protobuf, which takes half as long as all the rest; who only
+# handles errors or prints --help does not pay for it.
+_LOADED_AT_FIRST_USE = {"AsyncRecommenderClient": "._aio", "RecommenderClient": "._client"}
+
+if not TYPE_CHECKING:  # a type checker would take it to mean that every name exists
+
+    def __getattr__(name: str) -> object:
+        """Imports a client class when it is first asked for."""
+        if name not in _LOADED_AT_FIRST_USE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(_LOADED_AT_FIRST_USE[name], __name__), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    """Lists the public names, client classes included."""
+    return __all__

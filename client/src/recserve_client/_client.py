@@ -1,0 +1,155 @@
+"""The client for blocking code."""
+
+from types import TracebackType
+from typing import Self
+
+from recserve.v1.model_service_pb2_grpc import ModelServiceStub
+from recserve.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
+
+from . import _calls, _convert
+from ._channel import ChannelConfig, checked_target, open_channel
+from ._errors import NotFoundError
+from ._types import HealthStatus, ModelVersion, Recommendation
+
+
+class RecommenderClient:
+    """Asks one server; holds one connection, may be shared by threads.
+
+    Use it in a `with` block or call `close`. Every call has a deadline, and is tried again within
+    it while the server is unavailable. Besides the exceptions that its docstring names, every call
+    may raise:
+
+        DeadlineExceededError: no answer within `timeout_s`.
+        UnavailableError: the server cannot be reached or is not ready.
+        InvalidRequestError: an argument is wrong, `timeout_s` included.
+        ServerError: the server failed.
+        RecommenderError: anything else, such as a call after `close`.
+    """
+
+    def __init__(
+        self, target: str, *, config: ChannelConfig | None = None, timeout_s: float = 2.0
+    ) -> None:
+        """Prepares the connection, which is made at the first call.
+
+        Args:
+            target: "host:port" or any gRPC name, such as "dns:///host:port" or "unix:/path".
+            config: Message sizes, retries and credentials; None means the defaults.
+            timeout_s: Seconds that a call may take, retries included, unless it says otherwise.
+
+        Raises:
+            ValueError: `target` or `timeout_s` is out of range.
+        """
+        self._timeout_s = _calls.checked_timeout_s(timeout_s)
+        self._channel = open_channel(checked_target(target), config or ChannelConfig())
+        self._recommendations = RecommendationServiceStub(self._channel)
+        self._models = ModelServiceStub(self._channel)
+        self._guard = _calls.CallGuard()
+
+    def recommend(
+        self,
+        user_id: str,
+        *,
+        k: int = 10,
+        model: str = "",
+        include_seen: bool = False,
+        timeout_s: float | None = None,
+    ) -> Recommendation:
+        """Ranks the catalogue for one user, best first.
+
+        A user that the model never saw is a normal answer: the most popular items, with
+        `fallback_reason` set.
+
+        Args:
+            user_id: The user as named in the training interactions; 1 to 128 bytes of UTF-8.
+            k: Items wanted, from 1 to the model's `max_k`; fewer come back only when fewer are
+                eligible.
+            model: Name of the model to ask; empty means the one that the server serves.
+            include_seen: Whether items of the user's training history may come back.
+            timeout_s: Seconds that the call may take; None means the client's default.
+
+        Raises:
+            NotFoundError: the server does not serve `model`.
+            OverloadedError: the server's queue is full; wait `retry_after_s`.
+        """
+        request = _calls.recommend_request(user_id, k=k, model=model, include_seen=include_seen)
+        limit_s = self._limit_s(timeout_s)
+        with self._guard.translated_errors():
+            response = self._recommendations.Recommend(request, timeout=limit_s)
+        return _convert.recommendation(user_id, response)
+
+    def get_model(
+        self, name: str = "", version: int = 0, *, timeout_s: float | None = None
+    ) -> ModelVersion:
+        """Describes one model version.
+
+        Args:
+            name: Name of the model; empty means the one that the server serves.
+            version: Version of the model; 0 means the one that is serving.
+            timeout_s: Seconds that the call may take; None means the client's default.
+
+        Raises:
+            NotFoundError: the server has no such model version.
+        """
+        request = _calls.get_model_request(name, version)
+        limit_s = self._limit_s(timeout_s)
+        with self._guard.translated_errors():
+            response = self._models.GetModel(request, timeout=limit_s)
+        return _convert.model_version(response.model)
+
+    def list_models(self, *, timeout_s: float | None = None) -> tuple[ModelVersion, ...]:
+        """Lists the model versions that the server found, by name, newest version first.
+
+        Args:
+            timeout_s: Seconds that all pages together may take; None means the client's default.
+        """
+        walk = _calls.ModelWalk(self._limit_s(timeout_s))
+        while (request := walk.next_request()) is not None:
+            with self._guard.translated_errors():
+                walk.add(self._models.ListModels(request, timeout=walk.remaining_s()))
+        return walk.models
+
+    def check_health(self, service: str = "", *, timeout_s: float | None = None) -> HealthStatus:
+        """Asks whether the server accepts calls.
+
+        Args:
+            service: Full name of one service, e.g. "recserve.v1.RecommendationService"; empty
+                means the server as a whole.
+            timeout_s: Seconds that the call may take; None means the client's default.
+        """
+        # Imported here because few programs ask.
+        from grpc_health.v1 import health_pb2
+
+        request = _calls.filled(health_pb2.HealthCheckRequest(), service=service)
+        limit_s = self._limit_s(timeout_s)
+        check = self._channel.unary_unary(
+            _calls.HEALTH_CHECK_METHOD,
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        try:
+            with self._guard.translated_errors():
+                response = check(request, timeout=limit_s)
+        except NotFoundError:
+            return HealthStatus.SERVICE_UNKNOWN
+        return _convert.health_status(response.status)
+
+    def close(self) -> None:
+        """Closes the connection; calls under way fail. Closing twice does nothing."""
+        self._guard.closed = True
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        """Returns the client itself."""
+        return self
+
+    def __exit__(
+        self,
+        error_class: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes the client."""
+        self.close()
+
+    def _limit_s(self, timeout_s: float | None) -> float:
+        return self._timeout_s if timeout_s is None else _calls.checked_timeout_s(timeout_s)

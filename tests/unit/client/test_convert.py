@@ -1,0 +1,138 @@
+from datetime import UTC, datetime
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_health.v1 import health_pb2
+
+from recserve.v1 import model_service_pb2 as model_pb
+from recserve.v1 import recommendation_service_pb2 as recommendation_pb
+from recserve_client import (
+    FallbackReason,
+    HealthStatus,
+    ModelState,
+    ModelVersion,
+    Recommendation,
+    RecommendationSource,
+    ScoredItem,
+    _convert,
+)
+
+
+def test_a_personal_response_keeps_every_field() -> None:
+    response = recommendation_pb.RecommendResponse(
+        items=[recommendation_pb.ScoredItem(item_id="50", score=4.5, title="Star Wars")],
+        source=recommendation_pb.RECOMMENDATION_SOURCE_USER_ID,
+        model_name="films",
+        model_version=2**53 + 1,
+    )
+
+    assert _convert.recommendation("42", response) == Recommendation(
+        user_id="42",
+        items=(ScoredItem("50", 4.5, "Star Wars"),),
+        source=RecommendationSource.USER_ID,
+        fallback_reason=None,
+        model_name="films",
+        model_version=2**53 + 1,
+    )
+
+
+def test_a_fallback_names_its_reason(popular_response) -> None:
+    ranking = _convert.recommendation("9999", popular_response)
+
+    assert ranking.source is RecommendationSource.POPULARITY
+    assert ranking.fallback_reason is FallbackReason.UNKNOWN_USER
+
+
+def test_an_empty_response_converts() -> None:
+    ranking = _convert.recommendation("42", recommendation_pb.RecommendResponse())
+
+    assert ranking.items == ()
+    assert ranking.source is RecommendationSource.UNKNOWN
+
+
+def test_a_model_keeps_every_field_and_its_times_are_aware() -> None:
+    model = model_pb.Model(
+        name="films",
+        version=3,
+        state=model_pb.MODEL_STATE_SERVING,
+        state_message="",
+        kind="collaborative",
+        index="exact",
+        user_count=943,
+        item_count=1682,
+        embedding_dimension=32,
+        dataset="ml-100k",
+        test_metrics={"recall@10": 0.25},
+        create_time=Timestamp(seconds=1_700_000_000),
+        load_time=Timestamp(seconds=1_700_000_060, nanos=500_000_000),
+        max_k=500,
+    )
+
+    assert _convert.model_version(model) == ModelVersion(
+        name="films",
+        version=3,
+        state=ModelState.SERVING,
+        state_message="",
+        kind="collaborative",
+        index="exact",
+        user_count=943,
+        item_count=1682,
+        embedding_dimension=32,
+        dataset="ml-100k",
+        test_metrics={"recall@10": 0.25},
+        create_time=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+        load_time=datetime(2023, 11, 14, 22, 14, 20, 500_000, tzinfo=UTC),
+        max_k=500,
+    )
+
+
+def test_model_version_has_all_fields_of_the_message() -> None:
+    ours = list(ModelVersion.__dataclass_fields__)
+
+    assert ours == [field.name for field in model_pb.Model.DESCRIPTOR.fields]
+
+
+def test_absent_times_are_none() -> None:
+    model = _convert.model_version(model_pb.Model(name="films", version=3))
+
+    assert (model.create_time, model.load_time) == (None, None)
+
+
+def test_numbers_of_a_newer_contract_become_unknown() -> None:
+    response = recommendation_pb.RecommendResponse.FromString(
+        recommendation_pb.RecommendResponse(source=77, fallback_reason=78).SerializeToString()
+    )
+    ranking = _convert.recommendation("42", response)
+
+    assert ranking.source is RecommendationSource.UNKNOWN
+    assert ranking.fallback_reason is FallbackReason.UNKNOWN
+    assert _convert.model_version(model_pb.Model(state=79)).state is ModelState.UNKNOWN
+    assert _convert.health_status(80) is HealthStatus.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("enum", "table"),
+    [
+        (recommendation_pb.RecommendationSource, _convert._SOURCES),
+        (recommendation_pb.FallbackReason, _convert._FALLBACK_REASONS),
+        (model_pb.ModelState, _convert._MODEL_STATES),
+    ],
+)
+def test_every_value_of_the_contract_has_a_name_of_ours(enum, table) -> None:
+    prefix = enum.keys()[0].removesuffix("UNSPECIFIED")
+    contract = {
+        number: name.removeprefix(prefix).lower() for name, number in enum.items() if number != 0
+    }
+
+    assert {number: value for number, value in table.items() if number != 0} == contract
+
+
+def test_health_numbers_are_those_of_the_standard() -> None:
+    standard = health_pb2.HealthCheckResponse.ServingStatus.items()
+
+    assert {name.lower(): _convert.health_status(number) for name, number in standard} == {
+        "unknown": HealthStatus.UNKNOWN,
+        "serving": HealthStatus.SERVING,
+        "not_serving": HealthStatus.NOT_SERVING,
+        "service_unknown": HealthStatus.SERVICE_UNKNOWN,
+    }
