@@ -1,0 +1,108 @@
+"""argv -> ServerConfig -> run; the only reader of argv and environ."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from recserve_server.config import BatchingConfig, Limits, ServerConfig
+
+_DESCRIPTION = """\
+Serves the newest good version under MODELS/NAME by gRPC: recserve.v1, grpc.health.v1. Prints
+`serving NAME version V on HOST:PORT` when ready. SIGTERM: NOT_SERVING, drain, exit."""
+_EPILOG = "Exit codes: 0 stopped by a signal, 1 could not start, 2 wrong usage."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `recserve-serve`; returns its exit code."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        config = _config(arguments)
+    except ValueError as error:
+        parser.error(str(error))
+    # After the arguments are known to be good: this imports gRPC.
+    from recserve_server.lifecycle import StartError, run_server
+    from recserve_server.logs import configure_logging
+    from recserve_server.model_store import NoModelError
+
+    configure_logging(arguments.log_level, arguments.log_format)
+    try:
+        asyncio.run(run_server(config))
+    except (StartError, NoModelError) as error:
+        print(f"recserve-serve: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    return 0
+
+
+def _config(arguments: argparse.Namespace) -> ServerConfig:
+    return ServerConfig(
+        models_dir=arguments.models,
+        name=arguments.name,
+        address=arguments.address,
+        reflection=arguments.reflection,
+        drain_delay_s=arguments.drain_delay,
+        grace_s=arguments.grace,
+        batching=BatchingConfig(
+            max_batch_size=arguments.max_batch_size, max_enqueued=arguments.max_enqueued
+        ),
+        limits=Limits(max_k=arguments.max_k),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="recserve-serve",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add, batching = parser.add_argument, BatchingConfig()
+    add(
+        "--models",
+        type=lambda text: Path(text).expanduser(),
+        required=True,
+        metavar="DIR",
+        help="folder of NAME/VERSION, as recserve-train publishes",
+    )
+    add("--name", default="", help="model to serve; not needed if there is only one")
+    add("--address", default="localhost:8500", metavar="HOST:PORT", help="port 0 picks one")
+    add("--max-k", type=int, default=Limits().max_k, help="largest k that a request may ask")
+    add(
+        "--max-batch-size",
+        type=int,
+        default=batching.max_batch_size,
+        help="requests per model call",
+    )
+    add(
+        "--max-enqueued",
+        type=int,
+        default=batching.max_enqueued,
+        help="requests waiting; one more is refused",
+    )
+    add("--grace", type=float, default=10.0, metavar="SECONDS", help="time to finish calls")
+    add(
+        "--drain-delay",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="time between NOT_SERVING and refusing calls",
+    )
+    add("--reflection", action="store_true", help="answer gRPC server reflection")
+    add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    add(
+        "--log-format",
+        default="auto",
+        choices=("auto", "json", "text"),
+        help="auto: text on a terminal, else json",
+    )
+    add("--version", action="version", version=version("recserve-server"))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Gathers single requests into batches; knows neither gRPC nor TensorFlow.
+
+One batch runs at a time, on a thread of its own. What arrives meanwhile waits and forms the next
+batch, so a lone request never waits for company and batches grow with the load.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from typing import Generic, TypeVar
+
+from recserve_server.config import BatchingConfig
+from recserve_server.errors import ExpiredInQueue, ModelFailed, NotReady, QueueFull
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+_log = logging.getLogger(__name__)
+_SHORTEST_RETRY_S = 0.01
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Request, Answer]):
+    request: Request
+    enqueued_s: float
+    deadline_s: float
+    answer: asyncio.Future[Answer]
+
+
+class MicroBatcher(Generic[Request, Answer]):
+    """Answers requests through one function that takes many; use it from one event loop."""
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Request]], Sequence[Answer]],
+        config: BatchingConfig,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Takes `run`, which answers a batch in order and may block.
+
+        Args:
+            run: called with 1 to `max_batch_size` requests, on one thread, one call at a time.
+            config: sizes of batch and queue.
+            clock: seconds, never going back.
+        """
+        self._run, self._config, self._clock = run, config, clock
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="batch")
+        self._queue: dict[int, _Waiting[Request, Answer]] = {}
+        self._tickets = count()
+        self._worker: asyncio.Task[None] | None = None
+        self._batch_s = 0.0
+        self._closed = False
+
+    async def submit(self, request: Request, *, timeout_s: float | None = None) -> Answer:
+        """Waits for this request's own answer.
+
+        A caller that is cancelled leaves the queue at once; its request is not computed if its
+        batch has not started.
+
+        Args:
+            request: anything that `run` takes.
+            timeout_s: seconds after which the answer is worthless; None means never.
+
+        Raises:
+            QueueFull: `max_enqueued` requests are waiting; nothing was queued.
+            ExpiredInQueue: the timeout passed before a batch took the request.
+            ModelFailed: `run` raised or gave the wrong number of answers.
+            NotReady: the batcher is closed.
+        """
+        if self._closed:
+            raise NotReady("the server is going down")
+        if len(self._queue) >= self._config.max_enqueued:
+            raise QueueFull(self._config.max_enqueued, self._time_to_empty_s())
+        now_s = self._clock()
+        deadline_s = float("inf") if timeout_s is None else now_s + timeout_s
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        ticket = next(self._tickets)
+        self._queue[ticket] = _Waiting(request, now_s, deadline_s, answer)
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        try:
+            return await answer
+        finally:
+            self._queue.pop(ticket, None)
+
+    async def close(self) -> None:
+        """Refuses new requests, answers those that wait, and frees the thread."""
+        self._closed = True
+        if self._worker is not None:
+            await asyncio.wait([self._worker])
+        self._executor.shutdown(wait=False)
+
+    async def _work(self) -> None:
+        while batch := self._next_batch():
+            await self._answer(batch)
+
+    def _next_batch(self) -> list[_Waiting[Request, Answer]]:
+        batch: list[_Waiting[Request, Answer]] = []
+        now_s = self._clock()
+        while self._queue and len(batch) < self._config.max_batch_size:
+            waiting = self._queue.pop(next(iter(self._queue)))
+            if waiting.answer.done():
+                continue
+            if waiting.deadline_s <= now_s:
+                waiting.answer.set_exception(ExpiredInQueue(now_s - waiting.enqueued_s))
+                continue
+            batch.append(waiting)
+        return batch
+
+    async def _answer(self, batch: list[_Waiting[Request, Answer]]) -> None:
+        start_s = self._clock()
+        requests = [waiting.request for waiting in batch]
+        try:
+            loop = asyncio.get_running_loop()
+            answers = await loop.run_in_executor(self._executor, self._run, requests)
+            if len(answers) != len(batch):
+                raise ValueError(f"{len(answers)} answers to {len(batch)} requests")
+        except Exception:
+            _log.exception("a batch of %d failed", len(batch))
+            for waiting in batch:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(ModelFailed())
+            return
+        self._batch_s = self._clock() - start_s
+        for waiting, answer in zip(batch, answers, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(answer)
+
+    def _time_to_empty_s(self) -> float:
+        batches = len(self._queue) / self._config.max_batch_size
+        return max(_SHORTEST_RETRY_S, batches * self._batch_s)
