@@ -17,7 +17,7 @@ from recserve_server.config import ServerConfig
 from recserve_server.interceptors import CallInterceptor
 from recserve_server.model import Retriever
 from recserve_server.model_service import ModelService
-from recserve_server.model_store import ModelStore
+from recserve_server.model_store import ModelStore, OpenRetriever
 from recserve_server.recommendation_service import RecommendationService
 
 SERVICES = (
@@ -37,9 +37,17 @@ class App:
     recommendations: RecommendationService
 
 
-def build_app(config: ServerConfig) -> App:
+def open_saved_model(folder: Path) -> Retriever:
+    """Opens a version with TensorFlow."""
+    # TensorFlow takes seconds to import: not before a model is there to be loaded.
+    from recserve_server.saved_model import SavedModelRetriever
+
+    return SavedModelRetriever(folder)
+
+
+def build_app(config: ServerConfig, open_retriever: OpenRetriever) -> App:
     """Wires a server that is not listening yet."""
-    store = ModelStore(config.models_dir, config.name, _open_saved_model)
+    store = ModelStore(config.models_dir, config.name, open_retriever)
     recommendations = RecommendationService(store, config.limits)
     health_servicer = health.aio.HealthServicer()
     server = grpc.aio.server(interceptors=[CallInterceptor()], options=_options(config))
@@ -54,13 +62,6 @@ def build_app(config: ServerConfig) -> App:
         names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
     return App(server, health_servicer, store, recommendations)
-
-
-def _open_saved_model(folder: Path) -> Retriever:
-    # TensorFlow takes seconds to import: not before a model is there to be loaded.
-    from recserve_server.saved_model import SavedModelRetriever
-
-    return SavedModelRetriever(folder)
 
 
 def _options(config: ServerConfig) -> list[tuple[str, int]]:

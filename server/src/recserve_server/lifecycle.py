@@ -9,18 +9,74 @@ from contextlib import contextmanager
 
 from grpc_health.v1 import health_pb2
 
-from recserve_server.app import SERVICES, App, build_app
+from recserve_server.app import SERVICES, build_app, open_saved_model
+from recserve_server.artifact import VersionPath
 from recserve_server.batching import MicroBatcher
 from recserve_server.config import ServerConfig
 from recserve_server.model import Query, Ranking
+from recserve_server.model_store import OpenRetriever
 
 _log = logging.getLogger(__name__)
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class StartError(Exception):
     """The server cannot listen; the text says why in one line."""
+
+
+class Server:
+    """One server process's life: `start`, `load`, and in the end `drain`."""
+
+    def __init__(
+        self, config: ServerConfig, open_retriever: OpenRetriever = open_saved_model
+    ) -> None:
+        self._config = config
+        self._app = build_app(config, open_retriever)
+        self._batcher: MicroBatcher[Query, Ranking] | None = None
+        self.address = config.address
+        """HOST:PORT; once started, with the port that was picked."""
+
+    @property
+    def location(self) -> VersionPath:
+        """The version that serves; raises NotReady before one does."""
+        return self._app.store.serving().location
+
+    async def start(self) -> None:
+        """Listens, with health NOT_SERVING and every call refused as NOT_READY.
+
+        Raises:
+            StartError: the address cannot be listened on.
+        """
+        try:
+            port = self._app.server.add_insecure_port(self._config.address)
+        except RuntimeError as error:
+            reason = f"cannot listen on {self._config.address}: is the port in use?"
+            raise StartError(reason) from error
+        self.address = f"{self._config.address.rpartition(':')[0]}:{port}"
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._app.server.start()
+
+    async def load(self) -> None:
+        """Loads and warms up a model on another thread, then answers with health SERVING.
+
+        Raises:
+            NoModelError: no version can be served.
+        """
+        ranker = await asyncio.to_thread(self._app.store.load)
+        self._batcher = MicroBatcher(ranker.rank, self._config.batching)
+        self._app.recommendations.serve(self._batcher)
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain(self) -> None:
+        """Turns health to NOT_SERVING, waits the drain delay, then finishes what is in flight."""
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await asyncio.sleep(self._config.drain_delay_s)
+        await self._app.server.stop(self._config.grace_s)
+        if self._batcher is not None:
+            await self._batcher.close()
+
+    async def _set_health(self, status: int) -> None:
+        for service in ("", *SERVICES):
+            await self._app.health.set(service, status)
 
 
 async def run_server(config: ServerConfig) -> None:
@@ -33,51 +89,18 @@ async def run_server(config: ServerConfig) -> None:
         StartError: the address cannot be listened on.
         NoModelError: no version can be served.
     """
-    app = build_app(config)
-    address = _listen(app, config.address)
-    await _set_health(app, _NOT_SERVING)
-    await app.server.start()
+    server = Server(config)
+    await server.start()
     with _stop_signals() as stop:
         try:
-            batcher = await _load(app, config)
-            serving = app.store.serving().location
-            if not stop.is_set():
-                await _set_health(app, _SERVING)
-                print(f"serving {serving.name} version {serving.version} on {address}", flush=True)
+            await server.load()
+            name, version = server.location.name, server.location.version
+            print(f"serving {name} version {version} on {server.address}", flush=True)
             await stop.wait()
-            await _drain(app, batcher, config)
+            _log.info("draining", extra={"grace_s": config.grace_s})
         finally:
-            await app.server.stop(grace=0)
-
-
-def _listen(app: App, address: str) -> str:
-    host = address.rpartition(":")[0]
-    try:
-        port = app.server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise StartError(f"cannot listen on {address}: is the port in use?") from error
-    return f"{host}:{port}"
-
-
-async def _load(app: App, config: ServerConfig) -> MicroBatcher[Query, Ranking]:
-    ranker = await asyncio.to_thread(app.store.load)
-    batcher = MicroBatcher(ranker.rank, config.batching)
-    app.recommendations.serve(batcher)
-    return batcher
-
-
-async def _drain(app: App, batcher: MicroBatcher[Query, Ranking], config: ServerConfig) -> None:
-    _log.info("draining", extra={"grace_s": config.grace_s})
-    await _set_health(app, _NOT_SERVING)
-    await asyncio.sleep(config.drain_delay_s)
-    await app.server.stop(config.grace_s)
-    await batcher.close()
+            await server.drain()
     _log.info("stopped")
-
-
-async def _set_health(app: App, status: int) -> None:
-    for service in ("", *SERVICES):
-        await app.health.set(service, status)
 
 
 @contextmanager

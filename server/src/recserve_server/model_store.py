@@ -23,6 +23,9 @@ from recserve_server.ranking import CatalogueRanker
 _log = logging.getLogger(__name__)
 _WARM_UP_BATCH_SIZES = (1, 2, 64)
 
+OpenRetriever = Callable[[Path], Retriever]
+"""Opens the folder of a version; raises OSError or ValueError if it cannot."""
+
 
 class State(Enum):
     """What became of a version; named as in recserve.v1.ModelState."""
@@ -54,9 +57,7 @@ class ModelStore:
     `load` runs on any one thread; what it changes is read by others only as whole objects.
     """
 
-    def __init__(
-        self, models_dir: Path, name: str, open_retriever: Callable[[Path], Retriever]
-    ) -> None:
+    def __init__(self, models_dir: Path, name: str, open_retriever: OpenRetriever) -> None:
         """Takes the model's name, "" for the only one there is, and how to open a version."""
         self._models_dir, self._name = models_dir, name
         self._open_retriever = open_retriever

@@ -1,0 +1,182 @@
+"""argv -> TrainConfig -> a published version; the only reader of argv and environ."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from recserve_trainer.config import (
+    INDEX_KINDS,
+    MODEL_KINDS,
+    DatasetConfig,
+    FitConfig,
+    SplitConfig,
+    TrainConfig,
+)
+from recserve_trainer.errors import TrainerError
+
+_DESCRIPTION = """\
+Trains a recommender model, measures it on held-out interactions beside popularity, and publishes
+it as MODELS/NAME/VERSION, the next free version. Whatever goes wrong, no half version is left."""
+_EPILOG = "Exit codes: 0 published, 1 failed or interrupted, 2 wrong usage."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `recserve-train`; returns its exit code."""
+    parser = _parser(os.environ)
+    arguments = parser.parse_args(argv)
+    try:
+        config = _config(arguments)
+    except ValueError as error:
+        parser.error(str(error))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _train(config)
+    except TrainerError as error:
+        return _failed(str(error), arguments.traceback)
+    except KeyboardInterrupt:
+        return _failed("interrupted, nothing was published", arguments.traceback)
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0]
+        message = f"{type(error).__name__}: {reason}; nothing was published (--traceback for more)"
+        return _failed(message, arguments.traceback)
+    return 0
+
+
+def _train(config: TrainConfig) -> None:
+    # After the arguments are known to be good: this imports TensorFlow, for seconds.
+    from absl import logging as absl_logging
+    from rich.console import Console
+
+    from recserve_trainer.pipeline import run
+    from recserve_trainer.progress import Progress
+    from recserve_trainer.report import results_table
+
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    published = run(config, Progress())
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(results_table(published.metrics))
+    console.print(
+        f"published {published.path.parent.name} version {published.path.name}: {published.path}",
+        markup=False,
+    )
+
+
+def _failed(reason: str, traceback: bool) -> int:
+    print(f"recserve-train: {reason}", file=sys.stderr)
+    if traceback:
+        raise  # called from an except block, to show what it caught
+    return 1
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _config(arguments: argparse.Namespace) -> TrainConfig:
+    fit = FitConfig()
+    return TrainConfig(
+        dataset=DatasetConfig(
+            name=arguments.dataset, data_dir=arguments.data_dir, archive=arguments.archive
+        ),
+        models_dir=arguments.models,
+        name=arguments.name,
+        model=arguments.model,
+        index=arguments.index,
+        split=SplitConfig(
+            validation_share=arguments.validation_share, test_share=arguments.test_share
+        ),
+        fit=FitConfig(**{field: getattr(arguments, field) for field in fit.__slots__}),
+        logs_dir=arguments.logs,
+    )
+
+
+def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="recserve-train",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    default_data_dir = env.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    folder = lambda text: Path(text).expanduser()  # noqa: E731
+    add = parser.add_argument_group("dataset").add_argument
+    add(
+        "--dataset",
+        default="auto",
+        help="movielens/100k, 1m, 20m, 25m or latest-small; "
+        "recserve_synthetic/USERSxITEMS[xINTERACTIONS][@SEED]; or auto: MovieLens 100K if it is "
+        "prepared or can be downloaded, else synthetic",
+    )
+    add(
+        "--data-dir",
+        type=folder,
+        default=default_data_dir,
+        metavar="DIR",
+        help="folder of datasets prepared by tensorflow_datasets; TFDS_DATA_DIR sets the default",
+    )
+    add(
+        "--archive",
+        type=folder,
+        metavar="FILE",
+        help="a MovieLens archive to prepare from, e.g. ml-100k.zip; needs no network",
+    )
+    add = parser.add_argument_group("output").add_argument
+    add("--models", type=folder, default="models", metavar="DIR", help="folder to publish under")
+    add("--name", default="films", help="name of the model")
+    add(
+        "--logs",
+        type=folder,
+        metavar="DIR",
+        help="folder of TensorBoard logs; MODELS/NAME/logs if not given",
+    )
+    add("--traceback", action="store_true", help="on failure, show where in the code")
+    parser.add_argument("--version", action="version", version=version("recserve-trainer"))
+    _add_model_arguments(parser)
+    return parser
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    fit, split = FitConfig(), SplitConfig()
+    add = parser.add_argument_group("model").add_argument
+    add("--model", default="collaborative", choices=MODEL_KINDS, help="family of the model")
+    add("--index", default="exact", choices=INDEX_KINDS, help="kind of the item index")
+    add("--seed", type=int, default=fit.seed, help="same seed, same machine, same model")
+    add("--epochs", type=int, default=fit.epochs, help="most passes over the interactions")
+    add(
+        "--patience",
+        type=int,
+        default=fit.patience,
+        help="epochs without a better validation nDCG@10 before stopping",
+    )
+    add("--batch-size", type=int, default=fit.batch_size, help="interactions per step")
+    add("--learning-rate", type=float, default=fit.learning_rate, help="step size of Adam")
+    add("--l2", type=float, default=fit.l2, help="weight of the squared norms of embeddings")
+    add(
+        "--embedding-dimension",
+        type=int,
+        default=fit.embedding_dimension,
+        help="length of the learnt vectors",
+    )
+    add(
+        "--validation-share",
+        type=float,
+        default=split.validation_share,
+        help="share of each user's interactions that chooses the epoch",
+    )
+    add(
+        "--test-share",
+        type=float,
+        default=split.test_share,
+        help="share of each user's interactions, the newest, to test on",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""The settings of a training run: data, checked at birth."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+MODEL_KINDS: Final = ("collaborative",)
+INDEX_KINDS: Final = ("exact",)
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetConfig:
+    """Which interactions to learn from, and where they are kept."""
+
+    name: str = "auto"
+    """`auto`, `movielens/VERSION` or `recserve_synthetic/USERSxITEMS[xINTERACTIONS][@SEED]`."""
+    data_dir: Path
+    """Folder of datasets prepared by tensorflow_datasets; new ones are prepared there too."""
+    archive: Path | None = None
+    """A MovieLens archive, e.g. ml-100k.zip, to prepare from without network."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SplitConfig:
+    """How each user's interactions are split by time; the rest, the oldest, is for training."""
+
+    validation_share: float = 0.1
+    """Share of a user's interactions, the newest but for the test's, that choose the epoch."""
+    test_share: float = 0.1
+    """Share of a user's interactions, the newest, that are only tested on."""
+
+    def __post_init__(self) -> None:
+        for flag, share in (
+            ("validation_share", self.validation_share),
+            ("test_share", self.test_share),
+        ):
+            if not 0 < share < 0.5:
+                raise ValueError(f"{flag} is {share}, must be above 0 and below 0.5")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FitConfig:
+    """How the weights are learnt. The defaults were chosen on MovieLens 100K's validation split."""
+
+    embedding_dimension: int = 64
+    """Length of the learnt part of user and item embeddings; the item bias adds one."""
+    epochs: int = 60
+    """Most passes over the training interactions."""
+    patience: int = 5
+    """Epochs without a better validation nDCG@10 before training stops."""
+    batch_size: int = 512
+    """Interactions per step; each is the others' negative."""
+    learning_rate: float = 0.003
+    """Adam's step size."""
+    l2: float = 0.04
+    """Weight of the squared norms of the embeddings that a batch uses."""
+    seed: int = 42
+    """Fixes initial weights and order of interactions; same seed, same machine, same model."""
+
+    def __post_init__(self) -> None:
+        for flag, value in (
+            ("embedding_dimension", self.embedding_dimension),
+            ("epochs", self.epochs),
+            ("patience", self.patience),
+        ):
+            if value < 1:
+                raise ValueError(f"{flag} is {value}, must be 1 or more")
+        if self.batch_size < 2:
+            raise ValueError(f"batch_size is {self.batch_size}, must be 2 or more")
+        if not 0 < self.learning_rate <= 1:
+            raise ValueError(f"learning_rate is {self.learning_rate}, must be above 0, at most 1")
+        if not 0 <= self.l2 <= 100:
+            raise ValueError(f"l2 is {self.l2}, must be from 0 to 100")
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed is {self.seed}, must be from 0 to {2**31 - 1}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """One training run, from dataset to published version."""
+
+    dataset: DatasetConfig
+    models_dir: Path
+    """Folder that holds one folder per model name."""
+    name: str = "films"
+    """Name to publish under: MODELS/NAME/VERSION."""
+    model: str = "collaborative"
+    """Family of the model."""
+    index: str = "exact"
+    """Kind of the item index."""
+    split: SplitConfig = SplitConfig()
+    fit: FitConfig = FitConfig()
+    logs_dir: Path | None = None
+    """Folder for TensorBoard's event files; None means MODELS/NAME/logs."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"name is {self.name!r}, must be 1 to 64 letters, digits, '_', '.' or '-', "
+                "starting with a letter or digit"
+            )
+        if self.model not in MODEL_KINDS:
+            raise ValueError(f"model is {self.model!r}, must be one of {', '.join(MODEL_KINDS)}")
+        if self.index not in INDEX_KINDS:
+            raise ValueError(f"index is {self.index!r}, must be one of {', '.join(INDEX_KINDS)}")

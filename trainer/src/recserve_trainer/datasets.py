@@ -1,0 +1,216 @@
+"""Reads datasets through tensorflow_datasets into plain arrays; the only module that reads them."""
+
+import contextlib
+import re
+import shutil
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import tensorflow_datasets as tfds
+from numpy.typing import NDArray
+
+from recserve_trainer.config import DatasetConfig
+from recserve_trainer.errors import DatasetError
+from recserve_trainer.interactions import Dataset, Interactions, ItemTable
+from recserve_trainer.progress import Progress
+from recserve_trainer.synthetic import SyntheticSize, parse_size, synthetic_builder
+
+MOVIELENS_VERSIONS: Final = ("100k", "1m", "20m", "25m", "latest-small")
+_MOVIELENS_URL: Final = "https://files.grouplens.org/datasets/movielens/"
+_PROBE_TIMEOUT_S: Final = 4.0
+_ROWS_PER_READ: Final = 65_536
+_YEAR: Final = re.compile(r"\((\d{4})\)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Builders:
+    name: str
+    ratings: tfds.core.DatasetBuilder
+    movies: tfds.core.DatasetBuilder
+
+    def prepared(self) -> bool:
+        return bool(self.ratings.is_prepared() and self.movies.is_prepared())
+
+
+def load_dataset(config: DatasetConfig, progress: Progress) -> Dataset:
+    """Finds, prepares if needed, and reads a dataset.
+
+    Raises:
+        DatasetError: unknown name, nothing prepared and nothing to prepare from, broken archive.
+    """
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    builders = _builders(_resolve_name(config, progress), config.data_dir)
+    if not builders.prepared():
+        _prepare(builders, config, progress)
+    progress.note(f"reading {builders.name} {builders.ratings.version}")
+    return _read(builders)
+
+
+def _resolve_name(config: DatasetConfig, progress: Progress) -> str:
+    if config.name != "auto":
+        return config.name
+    if config.archive is not None:
+        return f"movielens/{config.archive.stem.removeprefix('ml-')}"
+    if _builders("movielens/100k", config.data_dir).prepared():
+        progress.note("dataset: movielens/100k, already prepared")
+        return "movielens/100k"
+    if _host_answers():
+        progress.note("dataset: movielens/100k, to be downloaded from files.grouplens.org")
+        return "movielens/100k"
+    progress.note(
+        "dataset: recserve_synthetic, invented films and users, because MovieLens 100K is not "
+        "prepared here and files.grouplens.org cannot be reached"
+    )
+    return "recserve_synthetic"
+
+
+def _builders(name: str, data_dir: Path) -> _Builders:
+    family, _, version = name.partition("/")
+    try:
+        if family == "recserve_synthetic":
+            size = parse_size(version) if version else SyntheticSize()
+            return _Builders(
+                f"recserve_synthetic/{size.name}",
+                synthetic_builder(size, "ratings", data_dir),
+                synthetic_builder(size, "movies", data_dir),
+            )
+        if family == "movielens" and version in MOVIELENS_VERSIONS:
+            return _Builders(
+                name,
+                tfds.builder(f"{name}-ratings", data_dir=data_dir),
+                tfds.builder(f"{name}-movies", data_dir=data_dir),
+            )
+    except (ValueError, OSError) as error:
+        raise DatasetError(f"dataset {name!r}: {error}") from error
+    allowed = ", ".join(f"movielens/{version}" for version in MOVIELENS_VERSIONS)
+    raise DatasetError(
+        f"dataset is {name!r}, must be auto, {allowed} or "
+        "recserve_synthetic/USERSxITEMS[xINTERACTIONS][@SEED]"
+    )
+
+
+def _host_answers() -> bool:
+    # tensorflow_datasets would retry for minutes before it gave up.
+    request = urllib.request.Request(f"{_MOVIELENS_URL}ml-100k.zip", method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=_PROBE_TIMEOUT_S) as answer:
+            return bool(answer.status == 200)
+    except (OSError, ValueError):
+        return False
+
+
+def _prepare(builders: _Builders, config: DatasetConfig, progress: Progress) -> None:
+    with _manual_dir(builders.name, config, progress) as manual_dir:
+        for builder in (builders.movies, builders.ratings):
+            progress.note(f"preparing {builder.info.full_name} in {config.data_dir}")
+            try:
+                # What it prints is progress; standard output is for results.
+                with contextlib.redirect_stdout(sys.stderr):
+                    builder.download_and_prepare(
+                        download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
+                    )
+            except Exception as error:
+                reason = str(error).strip().splitlines() or [type(error).__name__]
+                raise DatasetError(f"preparing {builders.name} failed: {reason[0]}") from error
+
+
+@contextlib.contextmanager
+def _manual_dir(name: str, config: DatasetConfig, progress: Progress) -> Iterator[Path | None]:
+    """Yields a folder that holds the archive under the file name that TFDS looks for."""
+    if not name.startswith("movielens/"):
+        yield None
+        return
+    file_name = f"ml-{name.removeprefix('movielens/')}.zip"
+    if config.archive is None:
+        if not _host_answers():
+            raise DatasetError(
+                f"{name} is not prepared in {config.data_dir} and files.grouplens.org cannot be "
+                f"reached; give --archive {file_name}, another --data-dir, or --dataset "
+                "recserve_synthetic"
+            )
+        yield None
+        return
+    if not config.archive.is_file():
+        raise DatasetError(f"archive {config.archive} does not exist")
+    with tempfile.TemporaryDirectory() as folder:
+        progress.note(f"taking {config.archive} as {file_name}")
+        shutil.copyfile(config.archive, Path(folder) / file_name)
+        yield Path(folder)
+
+
+def _read(builders: _Builders) -> Dataset:
+    items = _read_items(builders.movies)
+    item_row_of = {item_id: row for row, item_id in enumerate(items.ids)}
+    user_codes: dict[bytes, int] = {}
+    columns: list[Interactions] = []
+    # Without the genres, lists of any length, examples are read in batches.
+    fields = {"user_id": True, "movie_id": True, "user_rating": True, "timestamp": True}
+    for batch in _batches(builders.ratings, fields):
+        users = [user_codes.setdefault(user, len(user_codes)) for user in batch["user_id"]]
+        try:
+            item_rows = [item_row_of[item.decode()] for item in batch["movie_id"]]
+        except KeyError as error:
+            raise DatasetError(f"item {error} has ratings but is not in the catalogue") from error
+        columns.append(
+            Interactions(
+                np.array(users, np.int32),
+                np.array(item_rows, np.int32),
+                batch["user_rating"].astype(np.float32),
+                batch["timestamp"].astype(np.int64),
+            )
+        )
+    if not columns:
+        raise DatasetError(f"{builders.name} holds no ratings")
+    user_ids = [user.decode() for user in user_codes]
+    order = sorted(range(len(user_ids)), key=lambda code: _natural(user_ids[code]))
+    row_of_code = np.empty(len(order), np.int32)
+    row_of_code[order] = np.arange(len(order), dtype=np.int32)
+    return Dataset(
+        name=builders.name,
+        version=str(builders.ratings.version),
+        user_ids=[user_ids[code] for code in order],
+        items=items,
+        interactions=Interactions(
+            row_of_code[np.concatenate([part.user_rows for part in columns])],
+            np.concatenate([part.item_rows for part in columns]),
+            np.concatenate([part.ratings for part in columns]),
+            np.concatenate([part.timestamps for part in columns]),
+        ),
+    )
+
+
+def _read_items(builder: tfds.core.DatasetBuilder) -> ItemTable:
+    genre_names = builder.info.features["movie_genres"].feature.names
+    rows: dict[str, tuple[str, list[str]]] = {}
+    for batch in tfds.as_numpy(builder.as_dataset(split="train").ragged_batch(_ROWS_PER_READ)):
+        splits, codes = batch["movie_genres"].row_splits, batch["movie_genres"].values
+        genres = [genre_names[code] for code in codes]
+        for row, item_id in enumerate(batch["movie_id"]):
+            of_item = genres[splits[row] : splits[row + 1]]
+            rows[item_id.decode()] = (batch["movie_title"][row].decode(), of_item)
+    ids = sorted(rows, key=_natural)
+    titles = [rows[item_id][0] for item_id in ids]
+    years = [int(found[1]) if (found := _YEAR.search(title)) else None for title in titles]
+    return ItemTable(ids, titles, years, [rows[item_id][1] for item_id in ids])
+
+
+def _batches(
+    builder: tfds.core.DatasetBuilder, fields: dict[str, bool]
+) -> Iterator[dict[str, NDArray[np.generic]]]:
+    ratings = builder.as_dataset(split="train", decoders=tfds.decode.PartialDecoding(fields))
+    yield from tfds.as_numpy(ratings.batch(_ROWS_PER_READ))
+
+
+def _natural(identifier: str) -> tuple[int, int, str]:
+    """Orders "9" before "10", and numbers before words."""
+    if identifier.isascii() and identifier.isdigit():
+        return 0, int(identifier), identifier
+    return 1, 0, identifier

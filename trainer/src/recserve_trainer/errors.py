@@ -1,0 +1,18 @@
+"""What can go wrong in a training run, each told in one line.
+
+TrainerError
+|-- DatasetError    the dataset is unknown, absent or broken
+`-- ExportError     the version could not be written or did not pass its gate
+"""
+
+
+class TrainerError(Exception):
+    """Base of everything this package raises on purpose; the text is one line for a person."""
+
+
+class DatasetError(TrainerError):
+    """The dataset cannot be used; the text says what to give instead."""
+
+
+class ExportError(TrainerError):
+    """No version was published; what was there before is untouched."""

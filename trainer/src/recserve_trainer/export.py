@@ -1,0 +1,130 @@
+"""Publishes a model version: written aside, checked, then moved into place in one step."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf import json_format
+from numpy.typing import NDArray
+
+from recserve.artifact.v1 import manifest_pb2
+from recserve_trainer.errors import ExportError
+from recserve_trainer.index import ExactIndex
+from recserve_trainer.interactions import Histories, ItemTable
+from recserve_trainer.parity import check_parity
+from recserve_trainer.retrieval import Embeddings
+from recserve_trainer.tables import write_items, write_users
+
+MANIFEST: Final = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Everything that one version is made of."""
+
+    embeddings: Embeddings
+    user_ids: list[str]
+    histories: Histories
+    """What each user is taken to have seen."""
+    items: ItemTable
+    train_counts: NDArray[np.int64]
+    """[items]: training interactions, the popularity that unknown users are served by."""
+    manifest: manifest_pb2.Manifest
+    """What is known of the model; version and files are filled in here."""
+
+
+def publish(artifact: Artifact, models_dir: Path) -> Path:
+    """Writes MODELS/NAME/VERSION under the next free version and returns that folder.
+
+    A reader sees all of the version or none of it: whatever fails, the folder that was being
+    written is removed and earlier versions stay as they are.
+
+    Raises:
+        ExportError: no space, no permission, or the written model does not rank as the trainer.
+    """
+    model_dir = models_dir / artifact.manifest.model_name
+    try:
+        model_dir.mkdir(parents=True, exist_ok=True)
+        with _scratch_dir(model_dir) as scratch:
+            ExactIndex(artifact.embeddings).save(scratch)
+            write_items(scratch / "items.arrow", artifact.items, artifact.train_counts)
+            write_users(scratch / "users.arrow", artifact.user_ids, artifact.histories)
+            check_parity(scratch, artifact.embeddings, artifact.histories)
+            return _move_into_place(scratch, model_dir, artifact.manifest)
+    except (OSError, tf.errors.OpError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.message
+        raise ExportError(f"nothing was published to {model_dir}: {reason}") from error
+
+
+@contextmanager
+def _scratch_dir(model_dir: Path) -> Iterator[Path]:
+    # On the same file system as its target, or it could not be renamed; hidden, and not a number,
+    # so that no server takes it for a version.
+    scratch = Path(tempfile.mkdtemp(prefix=".export-", dir=model_dir))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _move_into_place(scratch: Path, model_dir: Path, manifest: manifest_pb2.Manifest) -> Path:
+    manifest.format_version = 1
+    manifest.create_time.GetCurrentTime()
+    del manifest.files[:]
+    manifest.files.extend(_describe(path, scratch) for path in _files(scratch))
+    scratch.chmod(0o755)
+    while True:
+        manifest.model_version = _next_version(model_dir)
+        target = model_dir / str(manifest.model_version)
+        written = json_format.MessageToDict(manifest, preserving_proto_field_name=True)
+        (scratch / MANIFEST).write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+        _flush(scratch)
+        try:
+            scratch.rename(target)
+        except FileExistsError:
+            continue  # another run took the number in between
+        except OSError:
+            if not target.exists():
+                raise
+            continue
+        _sync(model_dir)
+        return target
+
+
+def _next_version(model_dir: Path) -> int:
+    versions = [int(path.name) for path in model_dir.iterdir() if path.name.isdecimal()]
+    return max(versions, default=0) + 1
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+
+
+def _describe(path: Path, folder: Path) -> manifest_pb2.File:
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    relative = path.relative_to(folder).as_posix()
+    return manifest_pb2.File(path=relative, size_bytes=path.stat().st_size, sha256=digest)
+
+
+def _flush(folder: Path) -> None:
+    """Forces the folder's content to disk: a version must not appear before what is in it."""
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,85 @@
+"""Interactions, catalogue and histories as plain arrays; no TensorFlow."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """Who interacted with what, and when: four arrays of one length."""
+
+    user_rows: NDArray[np.int32]
+    """Rows of `Dataset.user_ids`."""
+    item_rows: NDArray[np.int32]
+    """Rows of `Dataset.items`."""
+    ratings: NDArray[np.float32]
+    timestamps: NDArray[np.int64]
+    """Seconds since 1970."""
+
+    def __len__(self) -> int:
+        return len(self.user_rows)
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Returns the interactions at `rows`, in that order."""
+        return type(self)(
+            self.user_rows[rows], self.item_rows[rows], self.ratings[rows], self.timestamps[rows]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTable:
+    """The catalogue, one row per unique item id."""
+
+    ids: list[str]
+    titles: list[str]
+    """For display only: in MovieLens 100K 1,682 items share 1,664 titles."""
+    years: list[int | None]
+    genres: list[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Everything a model may learn from."""
+
+    name: str
+    version: str
+    user_ids: list[str]
+    items: ItemTable
+    interactions: Interactions
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """The distinct items of each user, ascending, as compressed rows."""
+
+    offsets: NDArray[np.int64]
+    """[users + 1]; user u's items are `item_rows[offsets[u]:offsets[u + 1]]`."""
+    item_rows: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, user_count: int, *interactions: Interactions) -> Self:
+        """Gathers the items that each of `user_count` users has in any of `interactions`."""
+        user_rows = np.concatenate([part.user_rows for part in interactions])
+        item_rows = np.concatenate([part.item_rows for part in interactions])
+        pairs = np.unique(np.stack([user_rows, item_rows], axis=1), axis=0)
+        counts = np.bincount(pairs[:, 0], minlength=user_count)
+        return cls(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), pairs[:, 1])
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, user_row: int) -> NDArray[np.int32]:
+        return self.item_rows[self.offsets[user_row] : self.offsets[user_row + 1]]
+
+    def pairs(self, user_rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Returns int32 [n, 2]: (position in `user_rows`, item row) for each item of each user."""
+        counts = self.offsets[user_rows + 1] - self.offsets[user_rows]
+        positions = np.repeat(np.arange(len(user_rows), dtype=np.int32), counts)
+        items = [self[int(row)] for row in user_rows]
+        return np.stack([positions, np.concatenate([*items, np.empty(0, np.int32)])], axis=1)

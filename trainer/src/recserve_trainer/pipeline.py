@@ -1,0 +1,123 @@
+"""One training run: dataset -> split -> fit -> evaluate -> publish."""
+
+import importlib.metadata
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from recserve.artifact.v1 import manifest_pb2
+from recserve_trainer.baselines import item_counts, popularity_scorer
+from recserve_trainer.config import TrainConfig
+from recserve_trainer.datasets import load_dataset
+from recserve_trainer.evaluate import RankingMetrics, evaluate
+from recserve_trainer.export import Artifact, publish
+from recserve_trainer.interactions import Dataset, Histories
+from recserve_trainer.progress import Progress
+from recserve_trainer.split import Split, split_by_time, split_sha256
+from recserve_trainer.training import Fit, K, fit
+
+_LIBRARIES = (
+    "numpy",
+    "pyarrow",
+    "recserve-trainer",
+    "tensorflow",
+    "tensorflow-datasets",
+    "tensorflow-recommenders",
+    "tf-keras",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A finished run."""
+
+    path: Path
+    dataset: Dataset
+    fit: Fit
+    metrics: dict[str, RankingMetrics]
+    """Metrics on the test split by scorer: `model` and `popularity`."""
+
+
+def run(config: TrainConfig, progress: Progress) -> Published:
+    """Trains one model and publishes it as the next version of its name.
+
+    Raises:
+        DatasetError: there is nothing to train on.
+        ExportError: the version could not be written.
+    """
+    dataset = load_dataset(config.dataset, progress)
+    split = split_by_time(dataset.interactions, config.split)
+    progress.note(
+        f"{len(dataset.user_ids):,} users, {len(dataset.items):,} items; interactions: "
+        f"{len(split.train):,} train, {len(split.validation):,} validation, "
+        f"{len(split.test):,} test"
+    )
+    logs_dir = config.logs_dir or config.models_dir / config.name / "logs"
+    run_name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    fitted = fit(dataset, split, config, logs_dir / run_name, progress)
+    progress.note(
+        f"kept epoch {fitted.best_epoch} of {fitted.epoch_count}; median epoch "
+        f"{fitted.epoch_seconds:.1f} s, validation included"
+    )
+    metrics = _test(dataset, split, fitted)
+    progress.note("exporting, reloading and comparing with a brute force in NumPy")
+    artifact = Artifact(
+        embeddings=fitted.embeddings,
+        user_ids=dataset.user_ids,
+        histories=Histories.of(len(dataset.user_ids), split.train, split.validation),
+        items=dataset.items,
+        train_counts=item_counts(split.train, len(dataset.items)),
+        manifest=_manifest(config, dataset, split, fitted, metrics),
+    )
+    return Published(publish(artifact, config.models_dir), dataset, fitted, metrics)
+
+
+def _test(dataset: Dataset, split: Split, fitted: Fit) -> dict[str, RankingMetrics]:
+    user_count, item_count = len(dataset.user_ids), len(dataset.items)
+    relevant = Histories.of(user_count, split.test)
+    seen = Histories.of(user_count, split.train, split.validation)
+    scorers = {
+        "model": fitted.embeddings.score,
+        "popularity": popularity_scorer(split.train, item_count),
+    }
+    return {
+        name: evaluate(scorer, relevant, seen, k=K, item_count=item_count)
+        for name, scorer in scorers.items()
+    }
+
+
+def _manifest(
+    config: TrainConfig,
+    dataset: Dataset,
+    split: Split,
+    fitted: Fit,
+    metrics: dict[str, RankingMetrics],
+) -> manifest_pb2.Manifest:
+    arguments = {**asdict(config.fit), **asdict(config.split), "epochs_kept": fitted.best_epoch}
+    return manifest_pb2.Manifest(
+        model_name=config.name,
+        model=manifest_pb2.Model(
+            kind=config.model,
+            embedding_dimension=fitted.embeddings.items.shape[1],
+            user_count=len(dataset.user_ids),
+            item_count=len(dataset.items),
+        ),
+        index=manifest_pb2.Index(kind=config.index),
+        dataset=manifest_pb2.Dataset(
+            name=dataset.name,
+            version=dataset.version,
+            split=split.description,
+            train_count=len(split.train),
+            validation_count=len(split.validation),
+            test_count=len(split.test),
+            split_sha256=split_sha256(dataset, split),
+        ),
+        evaluations=[
+            manifest_pb2.Evaluation(
+                scorer=name, split="test", user_count=found.user_count, metrics=found.by_name()
+            )
+            for name, found in metrics.items()
+        ],
+        library_versions={name: importlib.metadata.version(name) for name in _LIBRARIES},
+        training_arguments={name: str(value) for name, value in arguments.items()},
+    )

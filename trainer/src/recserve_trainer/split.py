@@ -1,0 +1,71 @@
+"""Splits each user's interactions by time: the past trains, the future tests."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from recserve_trainer.config import SplitConfig
+from recserve_trainer.errors import DatasetError
+from recserve_trainer.interactions import Dataset, Interactions
+
+_FEWEST_TO_SPLIT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Three disjoint parts; within a user no training interaction is newer than a later part's."""
+
+    train: Interactions
+    validation: Interactions
+    test: Interactions
+    description: str
+    """The protocol, in words a person can check."""
+
+
+def split_by_time(interactions: Interactions, config: SplitConfig) -> Split:
+    """Holds out each user's newest interactions.
+
+    A user with n interactions gives max(1, round(share * n)) of them to test and to validation
+    each; one with fewer than 3 gives all to training. Equal timestamps are ordered by item row, so
+    the split does not depend on the order of the input.
+
+    Raises:
+        DatasetError: nothing would be left to test on.
+    """
+    order = np.lexsort((interactions.item_rows, interactions.timestamps, interactions.user_rows))
+    users = interactions.user_rows[order]
+    counts = np.bincount(users)[users]
+    starts = np.searchsorted(users, users, side="left")
+    from_newest = counts - 1 - (np.arange(len(users)) - starts)
+
+    splittable = counts >= _FEWEST_TO_SPLIT
+    test_counts = np.maximum(1, np.rint(config.test_share * counts)) * splittable
+    validation_counts = np.maximum(1, np.rint(config.validation_share * counts)) * splittable
+    in_test = from_newest < test_counts
+    in_validation = ~in_test & (from_newest < test_counts + validation_counts)
+    if not in_test.any():
+        raise DatasetError(
+            f"no user has {_FEWEST_TO_SPLIT} interactions or more, so nothing can be tested on; "
+            "give more interactions"
+        )
+    return Split(
+        train=interactions.take(order[~in_test & ~in_validation]),
+        validation=interactions.take(order[in_validation]),
+        test=interactions.take(order[in_test]),
+        description=(
+            f"per user by time: newest {config.test_share:.0%} test, next "
+            f"{config.validation_share:.0%} validation, at least one each; rest train"
+        ),
+    )
+
+
+def split_sha256(dataset: Dataset, split: Split) -> str:
+    """Digests who interacted with what in which part; equal digests mean equal splits."""
+    digest = hashlib.sha256()
+    for part in (split.train, split.validation, split.test):
+        pairs = sorted(zip(part.user_rows.tolist(), part.item_rows.tolist(), strict=True))
+        for user, item in pairs:
+            digest.update(f"{dataset.user_ids[user]}\t{dataset.items.ids[item]}\n".encode())
+        digest.update(b"\n")
+    return digest.hexdigest()

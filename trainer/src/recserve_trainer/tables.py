@@ -1,0 +1,42 @@
+"""Writes the catalogue and the users' histories as Arrow files that a server maps, not reads."""
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from recserve_trainer.interactions import Histories, ItemTable
+
+Columns: TypeAlias = "dict[str, pa.Array[Any]]"
+
+
+def write_items(path: Path, items: ItemTable, train_counts: NDArray[np.int64]) -> None:
+    """Writes items.arrow: one row per item, in the order of the index's rows."""
+    columns: Columns = {
+        "item_id": pa.array(items.ids, pa.string()),
+        "title": pa.array(items.titles, pa.string()),
+        "train_count": pa.array(train_counts, pa.int64()),
+        "year": pa.array(items.years, pa.int32()),
+        "genres": pa.array(items.genres, pa.list_(pa.string())),
+    }
+    _write(path, columns)
+
+
+def write_users(path: Path, user_ids: list[str], histories: Histories) -> None:
+    """Writes users.arrow: one row per user, in the order of the user tower's rows."""
+    offsets = pa.array(histories.offsets, pa.int64())
+    item_rows = pa.array(histories.item_rows, pa.int32())
+    columns: Columns = {
+        "user_id": pa.array(user_ids, pa.string()),
+        "history": pa.LargeListArray.from_arrays(offsets, item_rows),
+    }
+    _write(path, columns)
+
+
+def _write(path: Path, columns: Columns) -> None:
+    # One batch: a reader then finds each column as one contiguous array.
+    batch = pa.record_batch(list(columns.values()), names=list(columns))
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
