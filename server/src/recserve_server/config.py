@@ -27,8 +27,6 @@ class BatchingConfig:
 class Limits:
     """What a request may ask for."""
 
-    default_k: int = 10
-    """k of a request that does not say."""
     max_k: int = 500
     """Largest k."""
     max_id_bytes: int = 128
@@ -37,6 +35,11 @@ class Limits:
     def __post_init__(self) -> None:
         if not 1 <= self.max_k <= 1_000_000:
             raise ValueError(f"max_k is {self.max_k}, must be from 1 to 1000000")
+
+    @property
+    def default_k(self) -> int:
+        """K of a request that does not say: 10, or `max_k` if that is less."""
+        return min(10, self.max_k)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

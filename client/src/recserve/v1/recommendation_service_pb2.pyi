@@ -84,8 +84,8 @@ class RecommendRequest(_message.Message):
     opaque, no control characters.
     """
     k: _builtins.int
-    """Number of items wanted, from 1 to the server's max_k; 0 means 10. Fewer come
-    back only when fewer are eligible.
+    """Number of items wanted, from 1 to the server's max_k; 0 means 10, or max_k if
+    that is less. Fewer come back only when fewer are eligible.
     """
     model: _builtins.str
     """Name of the model to ask; empty means the one that the server serves."""
