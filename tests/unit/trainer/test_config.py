@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from recserve_trainer.config import DatasetConfig, FitConfig, SplitConfig, TrainConfig
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"embedding_dimension": 0},
+        {"epochs": 0},
+        {"patience": 0},
+        {"batch_size": 1},
+        {"learning_rate": 0.0},
+        {"learning_rate": 1.1},
+        {"l2": -0.1},
+        {"l2": float("nan")},
+        {"seed": -1},
+        {"seed": 2**31},
+    ],
+)
+def test_a_fit_out_of_range_says_what_was_seen_and_what_is_allowed(
+    fields: dict[str, float],
+) -> None:
+    [(name, value)] = fields.items()
+
+    with pytest.raises(ValueError, match=f"{name} is {value}, must be"):
+        FitConfig(**fields)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, -1.0])
+def test_shares_leave_something_to_train_on(share: float) -> None:
+    with pytest.raises(ValueError, match=r"must be above 0 and below 0\.5"):
+        SplitConfig(test_share=share)
+
+
+@pytest.mark.parametrize("name", ["films", "films-2026.v1_b", "9", "x" * 64])
+def test_names_are_plain_folder_names(name: str) -> None:
+    assert config(name=name).name == name
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "..", "a b", "x" * 65, "films\n"])
+def test_any_other_name_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="name is"):
+        config(name=name)
+
+
+@pytest.mark.parametrize("field", ["model", "index"])
+def test_unknown_families_and_indexes_are_refused_with_the_known(field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} is 'x', must be one of"):
+        config(**{field: "x"})
+
+
+def config(**fields: str) -> TrainConfig:
+    dataset = DatasetConfig(data_dir=Path())
+    return TrainConfig(dataset=dataset, models_dir=Path(), **fields)

@@ -1,0 +1,131 @@
+import os
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from recserve_trainer import datasets
+from recserve_trainer.config import DatasetConfig
+from recserve_trainer.datasets import load_dataset
+from recserve_trainer.errors import DatasetError
+from recserve_trainer.interactions import Dataset
+from recserve_trainer.progress import Progress
+from recserve_trainer.synthetic import SyntheticSize
+from recserve_trainer.synthetic_world import World
+
+pytestmark = pytest.mark.tensorflow
+
+SIZE = "40x30x400@3"
+NO_ARCHIVE = "the MovieLens archive is not here, its licence forbids to ship it (RECSERVE_ARCHIVE)"
+
+
+def load(data_dir: Path, name: str = "auto", archive: Path | None = None) -> tuple[Dataset, str]:
+    screen = StringIO()
+    config = DatasetConfig(name=name, data_dir=data_dir, archive=archive)
+    return load_dataset(config, Progress(Console(file=screen, soft_wrap=True))), screen.getvalue()
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "_host_answers", lambda: False)
+
+
+@pytest.mark.parametrize("name", ["movielens", "movielens/3k", "imdb/1", ""])
+def test_an_unknown_dataset_is_refused_with_the_known_ones(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError, match="must be auto, movielens/100k, movielens/1m"):
+        load(tmp_path, name)
+
+
+def test_a_synthetic_size_out_of_range_is_told_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="recserve_synthetic/3x3") as caught:
+        load(tmp_path, "recserve_synthetic/3x3")
+
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("offline")
+def test_without_data_and_network_the_way_out_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"--archive ml-1m\.zip.*recserve_synthetic"):
+        load(tmp_path, "movielens/1m")
+
+
+@pytest.mark.usefixtures("offline")
+def test_auto_falls_back_to_invented_data_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = SyntheticSize(user_count=20, item_count=20)
+    monkeypatch.setattr(datasets, "SyntheticSize", lambda: small)
+
+    dataset, said = load(tmp_path)
+
+    assert dataset.name == f"recserve_synthetic/{small.name}"
+    assert "invented films and users, because MovieLens 100K is not prepared" in said
+
+
+def test_an_archive_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="does not exist"):
+        load(tmp_path, "movielens/100k", tmp_path / "ml-100k.zip")
+
+
+def test_an_archive_of_other_content_is_refused_in_one_line(tmp_path: Path) -> None:
+    archive = tmp_path / "ml-100k.zip"
+    archive.write_bytes(b"not what GroupLens published")
+
+    with pytest.raises(DatasetError, match="wrong checksum") as caught:
+        load(tmp_path / "data", archive=archive)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_and_ids_agree_with_the_world_that_was_written(tmp_path: Path) -> None:
+    dataset, _ = load(tmp_path, f"recserve_synthetic/{SIZE}")
+
+    world = World(SyntheticSize(user_count=40, item_count=30, interaction_count=400, seed=3))
+    written = {
+        (str(user + 1), str(int(item) + 1))
+        for user, ratings in enumerate(world.ratings())
+        for item in ratings.items
+    }
+    read = dataset.interactions
+    pairs = {
+        (dataset.user_ids[user], dataset.items.ids[item])
+        for user, item in zip(read.user_rows, read.item_rows, strict=True)
+    }
+    assert pairs == written
+    assert dataset.user_ids == [str(number) for number in range(1, 41)]
+    assert dataset.items.ids == [str(number) for number in range(1, 31)]
+    for title, year in zip(dataset.items.titles, dataset.items.years, strict=True):
+        assert title.endswith(f"({year})")
+    assert all(genres for genres in dataset.items.genres)
+
+
+def check_movielens_100k(dataset: Dataset) -> None:
+    assert (len(dataset.user_ids), len(dataset.items)) == (943, 1682)
+    assert len(set(dataset.items.titles)) == 1664
+    assert len(dataset.interactions) == 100_000
+    assert dataset.items.titles[49] == "Star Wars (1977)"
+    assert set(dataset.items.genres[49]) == {"Action", "Adventure", "Romance", "Sci-Fi", "War"}
+
+
+def test_prepared_movielens_is_read_whole() -> None:
+    data_dir = os.environ.get("TFDS_DATA_DIR", "")
+    if not (Path(data_dir) / "movielens" / "100k-ratings").is_dir():
+        pytest.skip("MovieLens 100K is not prepared here (TFDS_DATA_DIR)")
+
+    dataset, said = load(Path(data_dir))
+
+    assert "already prepared" in said
+    check_movielens_100k(dataset)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("offline")
+def test_movielens_is_prepared_from_an_archive_without_network(tmp_path: Path) -> None:
+    archive = Path(os.environ.get("RECSERVE_ARCHIVE", ""))
+    if not archive.is_file():
+        pytest.skip(NO_ARCHIVE)
+
+    dataset, _ = load(tmp_path, archive=archive)
+
+    check_movielens_100k(dataset)
