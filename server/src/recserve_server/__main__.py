@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -23,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _config(arguments)
     except ValueError as error:
         parser.error(str(error))
+    # gRPC's core would print lines of its own on standard error, between ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # After the arguments are known to be good: this imports gRPC.
     from recserve_server.lifecycle import StartError, run_server
     from recserve_server.logs import configure_logging

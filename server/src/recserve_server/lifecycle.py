@@ -93,9 +93,11 @@ async def run_server(config: ServerConfig) -> None:
     await server.start()
     with _stop_signals() as stop:
         try:
+            _log.info("listening, loading the model", extra={"address": server.address})
             await server.load()
-            name, version = server.location.name, server.location.version
-            print(f"serving {name} version {version} on {server.address}", flush=True)
+            if not stop.is_set():
+                name, version = server.location.name, server.location.version
+                print(f"serving {name} version {version} on {server.address}", flush=True)
             await stop.wait()
             _log.info("draining", extra={"grace_s": config.grace_s})
         finally:
