@@ -4,6 +4,7 @@ SHELL   := /bin/bash
 
 PYTHON  ?= python3
 DATASET ?= auto
+DATA_DIR ?= $(or $(TFDS_DATA_DIR),build/datasets)
 MODELS  ?= build/models
 NAME    ?= films
 ADDRESS ?= localhost:8500
@@ -15,6 +16,8 @@ RUN     := $(UV) run --no-sync
 BUF     := $(UVX) --from buf-bin==1.72.0 buf
 PROTOC  := $(UVX) --from grpcio-tools==1.80.0 --with mypy-protobuf==5.1.0 python -m grpc_tools.protoc
 STUBS   := client/src/recserve
+# Contracts are held against the last release; before the first one, against main.
+AGAINST := $(shell git describe --tags --abbrev=0 2>/dev/null || echo main)
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -26,11 +29,11 @@ $(UV):
 setup: $(UV) ## install everything into .venv
 	$(UV) sync --locked --all-packages --python $(PYTHON)
 
-demo: setup ## train, serve and ask for recommendations, then stop (DATASET=...)
-	$(RUN) python tests/e2e/demo.py --dataset $(DATASET)
+demo: setup ## train, serve and ask for recommendations, then stop (DATASET=... DATA_DIR=...)
+	$(RUN) python tests/e2e/demo.py --dataset $(DATASET) --data-dir $(DATA_DIR)
 
 train: setup ## train and export a new version (DATASET=... MODELS=... NAME=...)
-	$(RUN) recserve-train --dataset $(DATASET) --models $(MODELS) --name $(NAME)
+	$(RUN) recserve-train --dataset $(DATASET) --data-dir $(DATA_DIR) --models $(MODELS) --name $(NAME)
 
 serve: setup ## serve the newest version until interrupted (MODELS=... ADDRESS=...)
 	$(RUN) recserve-serve --models $(MODELS) --address $(ADDRESS)
@@ -38,7 +41,7 @@ serve: setup ## serve the newest version until interrupted (MODELS=... ADDRESS=.
 test: setup ## every fast test, one real train, serve and ask included
 	$(RUN) pytest
 
-check: setup lint protos-check ## format, lint, types, import direction, protos, stub drift
+check: lint protos-check ## all of lint, stub drift, contract compatibility
 
 lint: setup ## formatting, lint, types, import direction, proto lint
 	$(RUN) ruff format --check .
@@ -62,7 +65,7 @@ protos: $(UV) ## regenerate the stubs in client/src/recserve
 
 protos-check: protos ## fail if the stubs were stale or a contract broke
 	@test -z "$$(git status --porcelain -- $(STUBS))" || { git status --short -- $(STUBS); echo "stubs were stale: commit the result of 'make protos'"; exit 1; }
-	@if git rev-parse -q --verify main >/dev/null; then $(BUF) breaking protos --against '.git#branch=main,subdir=protos'; else echo "no branch main here: buf breaking skipped"; fi
+	$(BUF) breaking protos --against '.git#ref=$(AGAINST),subdir=protos'
 
 wheels: $(UV) ## build dist/*.whl
 	$(UV) build --all-packages --wheel -o dist

@@ -21,11 +21,12 @@ def main() -> int:
     """Runs the demo; returns 0 if every step worked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", default="auto", help="see recserve-train --help")
+    parser.add_argument("--data-dir", type=Path, default=Path("build/datasets"), metavar="DIR")
     parser.add_argument("--models", type=Path, default=Path("build/models"), metavar="DIR")
     arguments = parser.parse_args()
     start_s = time.monotonic()
     try:
-        train(arguments.dataset, arguments.models)
+        train(arguments.dataset, arguments.data_dir, arguments.models)
         with serving(arguments.models) as address:
             ask(address)
     except subprocess.CalledProcessError as error:
@@ -39,11 +40,12 @@ def main() -> int:
     return 0
 
 
-def train(dataset: str, models_dir: Path) -> None:
+def train(dataset: str, data_dir: Path, models_dir: Path) -> None:
     """Trains and publishes a version; its progress goes to this terminal."""
     say("1/3  training and exporting (recserve-train)")
     command = [sys.executable, "-m", "recserve_trainer", "--dataset", dataset]
-    subprocess.run([*command, "--models", str(models_dir), "--name", NAME], check=True)
+    command += ["--data-dir", str(data_dir), "--models", str(models_dir), "--name", NAME]
+    subprocess.run(command, check=True)
 
 
 @contextlib.contextmanager

@@ -49,6 +49,7 @@ def test_help_explains_every_flag_with_its_default() -> None:
     [
         (["--epocs", "3"], "unrecognized arguments"),
         (["--model", "magic"], "invalid choice: 'magic'"),
+        (["--dataset", "imdb/1"], "dataset is 'imdb/1', must be auto, movielens/100k"),
         (["--epochs", "0"], "epochs is 0, must be 1 or more"),
         (["--name", "a/b"], "name is 'a/b', must be"),
     ],
@@ -73,7 +74,18 @@ def test_a_run_publishes_a_version_and_says_where(trained: object) -> None:
     assert last == f"published films version 1: {trained.version_dir}"
     assert "popularity" in trained.ran.stdout
     assert "epoch 4/4" in trained.ran.stderr
-    assert list((trained.models_dir / "films" / "logs").rglob("events.out.tfevents.*"))
+
+
+def test_tensorboard_finds_the_curves(trained: object) -> None:
+    logs = trained.models_dir / "films" / "logs"
+    tool = Path(sys.executable).with_name("tensorboard")
+    ran = subprocess.run(
+        [tool, "--inspect", "--logdir", logs], capture_output=True, text=True, timeout=60
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    for name in ("ndcg_at_10", "recall_at_10", "loss", "top_10_categorical_accuracy"):
+        assert name in ran.stdout
 
 
 def test_the_manifest_tells_what_was_done(trained: object) -> None:
@@ -117,7 +129,9 @@ def test_tensorflows_own_tool_reads_the_signatures(trained: object) -> None:
         assert f"['{name}'] tensor_info" in ran.stdout
 
 
-def test_a_full_disk_leaves_no_half_version_and_is_told(train: Train, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_half_version_and_is_told(
+    trained: object, train: Train, tmp_path: Path
+) -> None:
     def limit_files() -> None:
         # Stands in for a full disk: a write past this size fails, whoever runs it.
         resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))

@@ -35,6 +35,25 @@ def test_shares_leave_something_to_train_on(share: float) -> None:
         SplitConfig(test_share=share)
 
 
+@pytest.mark.parametrize(
+    "name", ["auto", "movielens/25m", "recserve_synthetic", "recserve_synthetic/20x30x100@7"]
+)
+def test_datasets_are_known_by_name(name: str) -> None:
+    assert DatasetConfig(name=name, data_dir=Path()).name == name
+
+
+@pytest.mark.parametrize("name", ["", "movielens", "movielens/3k", "imdb/1"])
+def test_any_other_dataset_is_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(ValueError, match=r"must be auto, movielens/100k"):
+        DatasetConfig(name=name, data_dir=Path())
+
+
+@pytest.mark.parametrize("size", ["3x3", "10", "axb"])
+def test_a_synthetic_size_out_of_range_is_refused(size: str) -> None:
+    with pytest.raises(ValueError, match=r"size|user_count"):
+        DatasetConfig(name=f"recserve_synthetic/{size}", data_dir=Path())
+
+
 @pytest.mark.parametrize("name", ["films", "films-2026.v1_b", "9", "x" * 64])
 def test_names_are_plain_folder_names(name: str) -> None:
     assert config(name=name).name == name

@@ -31,17 +31,9 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "_host_answers", lambda: False)
 
 
-@pytest.mark.parametrize("name", ["movielens", "movielens/3k", "imdb/1", ""])
-def test_an_unknown_dataset_is_refused_with_the_known_ones(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DatasetError, match="must be auto, movielens/100k, movielens/1m"):
-        load(tmp_path, name)
-
-
-def test_a_synthetic_size_out_of_range_is_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="recserve_synthetic/3x3") as caught:
-        load(tmp_path, "recserve_synthetic/3x3")
-
-    assert "\n" not in str(caught.value)
+def test_an_archive_whose_name_tells_nothing_needs_the_dataset(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"films\.zip does not tell which"):
+        load(tmp_path, archive=tmp_path / "films.zip")
 
 
 @pytest.mark.usefixtures("offline")

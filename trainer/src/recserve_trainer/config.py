@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from recserve_trainer.synthetic_size import parse_size
+
+MOVIELENS: Final = tuple(
+    f"movielens/{version}" for version in ("100k", "1m", "20m", "25m", "latest-small")
+)
 MODEL_KINDS: Final = ("collaborative",)
 INDEX_KINDS: Final = ("exact",)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -20,6 +25,17 @@ class DatasetConfig:
     """Folder of datasets prepared by tensorflow_datasets; new ones are prepared there too."""
     archive: Path | None = None
     """A MovieLens archive, e.g. ml-100k.zip, to prepare from without network."""
+
+    def __post_init__(self) -> None:
+        family, _, version = self.name.partition("/")
+        if family == "recserve_synthetic":
+            if version:
+                parse_size(version)
+        elif self.name not in ("auto", *MOVIELENS):
+            raise ValueError(
+                f"dataset is {self.name!r}, must be auto, {', '.join(MOVIELENS)} or "
+                "recserve_synthetic/USERSxITEMS[xINTERACTIONS][@SEED]"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

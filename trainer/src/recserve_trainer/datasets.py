@@ -1,6 +1,7 @@
 """Reads datasets through tensorflow_datasets into plain arrays; the only module that reads them."""
 
 import contextlib
+import io
 import re
 import shutil
 import sys
@@ -17,13 +18,12 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 from tensorflow_datasets.core.download import checksums
 
-from recserve_trainer.config import DatasetConfig
+from recserve_trainer.config import MOVIELENS, DatasetConfig
 from recserve_trainer.errors import DatasetError
 from recserve_trainer.interactions import Dataset, Interactions, ItemTable
 from recserve_trainer.progress import Progress
 from recserve_trainer.synthetic import SyntheticSize, parse_size, synthetic_builder
 
-MOVIELENS_VERSIONS: Final = ("100k", "1m", "20m", "25m", "latest-small")
 _MOVIELENS_URL: Final = "https://files.grouplens.org/datasets/movielens/"
 _PROBE_TIMEOUT_S: Final = 4.0
 _ROWS_PER_READ: Final = 65_536
@@ -44,7 +44,7 @@ def load_dataset(config: DatasetConfig, progress: Progress) -> Dataset:
     """Finds, prepares if needed, and reads a dataset.
 
     Raises:
-        DatasetError: unknown name, nothing prepared and nothing to prepare from, broken archive.
+        DatasetError: nothing prepared and nothing to prepare from, or a broken archive.
     """
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
@@ -59,7 +59,7 @@ def _resolve_name(config: DatasetConfig, progress: Progress) -> str:
     if config.name != "auto":
         return config.name
     if config.archive is not None:
-        return f"movielens/{config.archive.stem.removeprefix('ml-')}"
+        return _of_archive(config.archive)
     if _builders("movielens/100k", config.data_dir).prepared():
         progress.note("dataset: movielens/100k, already prepared")
         return "movielens/100k"
@@ -73,29 +73,33 @@ def _resolve_name(config: DatasetConfig, progress: Progress) -> str:
     return "recserve_synthetic"
 
 
+def _of_archive(archive: Path) -> str:
+    name = f"movielens/{archive.stem.removeprefix('ml-')}"
+    if name not in MOVIELENS:
+        raise DatasetError(
+            f"{archive.name} does not tell which dataset it is; give --dataset, one of "
+            f"{', '.join(MOVIELENS)}"
+        )
+    return name
+
+
 def _builders(name: str, data_dir: Path) -> _Builders:
     family, _, version = name.partition("/")
     try:
         if family == "recserve_synthetic":
             size = parse_size(version) if version else SyntheticSize()
             return _Builders(
-                f"recserve_synthetic/{size.name}",
+                f"{family}/{size.name}",
                 synthetic_builder(size, "ratings", data_dir),
                 synthetic_builder(size, "movies", data_dir),
             )
-        if family == "movielens" and version in MOVIELENS_VERSIONS:
-            return _Builders(
-                name,
-                tfds.builder(f"{name}-ratings", data_dir=data_dir),
-                tfds.builder(f"{name}-movies", data_dir=data_dir),
-            )
+        return _Builders(
+            name,
+            tfds.builder(f"{name}-ratings", data_dir=data_dir),
+            tfds.builder(f"{name}-movies", data_dir=data_dir),
+        )
     except (ValueError, OSError) as error:
-        raise DatasetError(f"dataset {name!r}: {error}") from error
-    allowed = ", ".join(f"movielens/{version}" for version in MOVIELENS_VERSIONS)
-    raise DatasetError(
-        f"dataset is {name!r}, must be auto, {allowed} or "
-        "recserve_synthetic/USERSxITEMS[xINTERACTIONS][@SEED]"
-    )
+        raise DatasetError(f"{name} in {data_dir}: {error}") from error
 
 
 def _host_answers() -> bool:
@@ -113,8 +117,8 @@ def _prepare(builders: _Builders, config: DatasetConfig, progress: Progress) -> 
         for builder in (builders.movies, builders.ratings):
             progress.note(f"preparing {builder.info.full_name} in {config.data_dir}")
             try:
-                # What it prints is progress; standard output is for results.
-                with contextlib.redirect_stdout(sys.stderr):
+                # Its bars go to standard error; what it prints besides says less than our note.
+                with contextlib.redirect_stdout(io.StringIO()):
                     builder.download_and_prepare(
                         download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
                     )
