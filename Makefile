@@ -39,7 +39,7 @@ serve: setup ## serve the newest version until interrupted (MODELS=... ADDRESS=.
 	$(RUN) recserve-serve --models $(MODELS) --address $(ADDRESS)
 
 test: setup ## every fast test, one real train, serve and ask included
-	$(RUN) pytest
+	$(RUN) pytest -q -n 2 --dist loadfile
 
 check: lint protos-check ## all of lint, stub drift, contract compatibility
 
