@@ -14,6 +14,15 @@ from ._errors import NotFoundError
 from ._types import HealthStatus, ModelVersion, Recommendation
 
 
+class _Connection:
+    """A channel and its stubs."""
+
+    def __init__(self, channel: aio.Channel) -> None:
+        self.channel = channel
+        self.recommendations = RecommendationServiceStub(channel)
+        self.models = ModelServiceStub(channel)
+
+
 class AsyncRecommenderClient:
     """Asks one server; holds one connection, may be shared by the tasks of one event loop.
 
@@ -37,7 +46,7 @@ class AsyncRecommenderClient:
         self._timeout_s = _calls.checked_timeout_s(timeout_s)
         self._target = checked_target(target)
         self._config = config or ChannelConfig()
-        self._opened: aio.Channel | None = None
+        self._opened: _Connection | None = None
         self._guard = _calls.CallGuard()
 
     async def recommend(
@@ -69,8 +78,7 @@ class AsyncRecommenderClient:
         request = _calls.recommend_request(user_id, k=k, model=model, include_seen=include_seen)
         limit_s = self._limit_s(timeout_s)
         with self._guard.translated_errors():
-            stub = RecommendationServiceStub(self._channel())
-            response = await stub.Recommend(request, timeout=limit_s)
+            response = await self._connection().recommendations.Recommend(request, timeout=limit_s)
         return _convert.recommendation(user_id, response)
 
     async def get_model(
@@ -89,7 +97,7 @@ class AsyncRecommenderClient:
         request = _calls.get_model_request(name, version)
         limit_s = self._limit_s(timeout_s)
         with self._guard.translated_errors():
-            response = await ModelServiceStub(self._channel()).GetModel(request, timeout=limit_s)
+            response = await self._connection().models.GetModel(request, timeout=limit_s)
         return _convert.model_version(response.model)
 
     async def list_models(self, *, timeout_s: float | None = None) -> tuple[ModelVersion, ...]:
@@ -101,8 +109,10 @@ class AsyncRecommenderClient:
         walk = _calls.ModelWalk(self._limit_s(timeout_s))
         while (request := walk.next_request()) is not None:
             with self._guard.translated_errors():
-                stub = ModelServiceStub(self._channel())
-                walk.add(await stub.ListModels(request, timeout=walk.remaining_s()))
+                page = await self._connection().models.ListModels(
+                    request, timeout=walk.remaining_s()
+                )
+                walk.add(page)
         return walk.models
 
     async def check_health(
@@ -122,7 +132,7 @@ class AsyncRecommenderClient:
         limit_s = self._limit_s(timeout_s)
         try:
             with self._guard.translated_errors():
-                check = self._channel().unary_unary(
+                check = self._connection().channel.unary_unary(
                     _calls.HEALTH_CHECK_METHOD,
                     request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
                     response_deserializer=health_pb2.HealthCheckResponse.FromString,
@@ -136,7 +146,7 @@ class AsyncRecommenderClient:
         """Closes the connection; calls under way fail. Closing twice does nothing."""
         self._guard.closed = True
         if self._opened is not None:
-            await self._opened.close()
+            await self._opened.channel.close()
 
     async def __aenter__(self) -> Self:
         """Returns the client itself."""
@@ -151,10 +161,10 @@ class AsyncRecommenderClient:
         """Closes the client."""
         await self.close()
 
-    def _channel(self) -> aio.Channel:
+    def _connection(self) -> _Connection:
         # A channel belongs to the loop it was opened in, which only a call can know.
         if self._opened is None:
-            self._opened = open_aio_channel(self._target, self._config)
+            self._opened = _Connection(open_aio_channel(self._target, self._config))
         return self._opened
 
     def _limit_s(self, timeout_s: float | None) -> float:

@@ -75,7 +75,7 @@ def test_the_flags_of_recommend_reach_the_server(server) -> None:
     (request,) = server.requests
     assert (request.user_id, request.k, request.model) == ("42", 3, "films")
     assert request.include_seen
-    assert 2 < server.times_remaining_s[0] <= 30
+    assert 2 < server.times_remaining_s[0] < 31  # gRPC rounds a deadline up on the wire
 
 
 def test_the_target_flag_overrules_the_environment(server, monkeypatch) -> None:

@@ -38,14 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         _train(config)
-    except TrainerError as error:
-        return _failed(str(error), arguments.traceback)
-    except KeyboardInterrupt:
-        return _failed("interrupted, nothing was published", arguments.traceback)
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [""])[0]
-        message = f"{type(error).__name__}: {reason}; nothing was published (--traceback for more)"
-        return _failed(message, arguments.traceback)
+    except (Exception, KeyboardInterrupt) as error:
+        if arguments.traceback:
+            raise
+        print(f"recserve-train: {_reason(error)}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -68,11 +65,13 @@ def _train(config: TrainConfig) -> None:
     )
 
 
-def _failed(reason: str, traceback: bool) -> int:
-    print(f"recserve-train: {reason}", file=sys.stderr)
-    if traceback:
-        raise  # called from an except block, to show what it caught
-    return 1
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TrainerError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted, nothing was published"
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first_line}; nothing was published (--traceback for more)"
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
