@@ -103,6 +103,16 @@ async def test_bytes_that_do_not_parse_are_an_invalid_argument(
     assert reason_of(caught.value) == "MALFORMED_MESSAGE"
 
 
+async def test_bytes_that_do_not_parse_are_refused_by_a_health_watch_too(server: Server) -> None:
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        call = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"\xff\xff")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert reason_of(caught.value) == "MALFORMED_MESSAGE"
+
+
 async def test_a_message_above_the_limit_is_refused(server: Server) -> None:
     async with grpc.aio.insecure_channel(server.address) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -1,5 +1,6 @@
 """What happens around every call: request id, decoding, errors, the log."""
 
+import inspect
 import logging
 import re
 import time
@@ -22,10 +23,11 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
 Behavior: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
+Decode: TypeAlias = Callable[[bytes], Any]
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps unary calls, so that servicers only return or raise.
+    """Wraps calls of one request, so that servicers only return or raise.
 
     * A `ServingError` becomes its google.rpc.Status; any other exception INTERNAL with the request
       id and nothing else: grpcio would send the exception's text.
@@ -40,23 +42,27 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> "Handler | None":
-        """Returns the wrapped handler of a unary method, any other as it is."""
+        """Returns the wrapped handler, or that of a stream as it is."""
         method = handler_call_details.method
-        wrapped = self._wrapped.get(method)
-        if wrapped is None:
-            handler = await continuation(handler_call_details)
-            if handler is None or handler.unary_unary is None:
-                return handler
-            wrapped = self._wrapped[method] = grpc.unary_unary_rpc_method_handler(
-                self._wrap(method, handler),
-                request_deserializer=None,
-                response_serializer=handler.response_serializer,
-            )
-        return wrapped
+        if method in self._wrapped:
+            return self._wrapped[method]
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        if handler.unary_unary is not None:
+            rebuild, behavior = grpc.unary_unary_rpc_method_handler, handler.unary_unary
+        elif inspect.iscoroutinefunction(handler.unary_stream):  # as grpc.health.v1's Watch is
+            rebuild, behavior = grpc.unary_stream_rpc_method_handler, handler.unary_stream
+        else:
+            return handler
+        wrapped = self._wrap(method, cast(Behavior, behavior), handler.request_deserializer)
+        self._wrapped[method] = rebuild(
+            wrapped, request_deserializer=None, response_serializer=handler.response_serializer
+        )
+        return self._wrapped[method]
 
-    def _wrap(self, method: str, handler: Handler) -> Behavior:
+    def _wrap(self, method: str, behavior: Behavior, decode: Decode | None) -> Behavior:
         domain = method.strip("/").partition("/")[0]
-        behavior, decode = cast(Behavior, handler.unary_unary), handler.request_deserializer
 
         async def call(encoded: bytes, context: Context) -> object:
             start_s = self._clock()
@@ -95,7 +101,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             _log.log(level, "call", extra=fields)
 
 
-def _decode(decode: Callable[[bytes], Any] | None, encoded: bytes, method: str) -> object:
+def _decode(decode: Decode | None, encoded: bytes, method: str) -> object:
     if decode is None:
         return encoded
     try:
