@@ -1,0 +1,190 @@
+"""From argv to a TrainConfig and back to an exit code; training itself is in tests/e2e."""
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recserve_trainer import __main__ as program
+from recserve_trainer.config import TrainConfig
+from recserve_trainer.errors import DatasetError
+
+DEFAULTS = {
+    "--dataset": "auto",
+    "--data-dir": "/prepared",
+    "--archive": None,
+    "--models": "models",
+    "--name": "films",
+    "--logs": None,
+    "--model": "collaborative",
+    "--index": "exact",
+    "--seed": "42",
+    "--epochs": "60",
+    "--patience": "5",
+    "--batch-size": "512",
+    "--learning-rate": "0.003",
+    "--l2": "0.04",
+    "--embedding-dimension": "64",
+    "--validation-share": "0.1",
+    "--test-share": "0.1",
+}
+
+
+@pytest.fixture(autouse=True)
+def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Gives a known environment and undoes what `main` sets for its process."""
+    monkeypatch.setenv("TFDS_DATA_DIR", "/prepared")
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def configs(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
+    """What `main` would have trained with: the training would import TensorFlow."""
+    configs: list[TrainConfig] = []
+    monkeypatch.setattr(program, "_train", configs.append)
+    return configs
+
+
+def test_help_names_every_flag_and_ends_with_its_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        program.main(["--help"])
+
+    assert stopped.value.code == 0
+    options = capsys.readouterr().out.partition("\noptions:")[2]
+    # A flag and its explanation, up to the next flag, the next group or the epilog.
+    told = dict(re.findall(r"^  (--[a-z0-9-]+)(.*?)(?=^  -|^\S|\Z)", options, re.M | re.S))
+    assert set(told) == {*DEFAULTS, "--version", "--traceback"}
+    for flag, default in DEFAULTS.items():
+        text = " ".join(told[flag].split())
+        assert text.endswith(f"(default: {default})"), text
+
+
+def test_without_flags_the_defaults_are_those_that_help_tells(configs: list[TrainConfig]) -> None:
+    assert program.main([]) == 0
+
+    [config] = configs
+    assert config.dataset.data_dir == Path("/prepared")
+    assert (config.dataset.name, config.dataset.archive) == ("auto", None)
+    assert (config.models_dir, config.name, config.logs_dir) == (Path("models"), "films", None)
+
+
+def test_without_the_variable_data_sets_are_kept_in_the_home_folder(
+    configs: list[TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    monkeypatch.setenv("HOME", "/home/somebody")
+
+    program.main([])
+
+    assert configs[0].dataset.data_dir == Path("/home/somebody/tensorflow_datasets")
+
+
+def test_every_flag_reaches_its_own_setting(configs: list[TrainConfig]) -> None:
+    flags = {
+        "--dataset": "movielens/1m",
+        "--data-dir": "d",
+        "--archive": "a.zip",
+        "--models": "m",
+        "--name": "n",
+        "--logs": "l",
+        "--seed": "1",
+        "--epochs": "2",
+        "--patience": "3",
+        "--batch-size": "4",
+        "--learning-rate": "0.5",
+        "--l2": "0.6",
+        "--embedding-dimension": "7",
+        "--validation-share": "0.08",
+        "--test-share": "0.09",
+    }
+
+    assert program.main([word for flag in flags.items() for word in flag]) == 0
+
+    [config] = configs
+    fit, split, dataset = config.fit, config.split, config.dataset
+    assert (dataset.name, dataset.data_dir, dataset.archive) == (
+        "movielens/1m",
+        Path("d"),
+        Path("a.zip"),
+    )
+    assert (config.models_dir, config.name, config.logs_dir) == (Path("m"), "n", Path("l"))
+    assert (fit.seed, fit.epochs, fit.patience, fit.batch_size) == (1, 2, 3, 4)
+    assert (fit.learning_rate, fit.l2, fit.embedding_dimension) == (0.5, 0.6, 7)
+    assert (split.validation_share, split.test_share) == (0.08, 0.09)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--batch-size", "1"], "batch_size is 1, must be 2 or more"),
+        (["--learning-rate", "0"], "learning_rate is 0.0, must be above 0, at most 1"),
+        (["--learning-rate", "nan"], "learning_rate is nan, must be above 0, at most 1"),
+        (["--l2", "101"], "l2 is 101.0, must be from 0 to 100"),
+        (["--test-share", "0.5"], "test_share is 0.5, must be above 0 and below 0.5"),
+        (["--seed", "-1"], "seed is -1, must be from 0 to 2147483647"),
+        (["--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+        (["--index", "scann"], "argument --index: invalid choice: 'scann'"),
+    ],
+)
+def test_a_bad_value_is_wrong_usage_told_in_one_line(
+    configs: list[TrainConfig],
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        program.main(arguments)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert stopped.value.code == 2
+    assert lines[0].startswith("usage: recserve-train")
+    assert [said in line for line in lines].count(True) == 1
+    assert said in lines[-1]
+    assert configs == []
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (DatasetError("no such archive"), "no such archive"),
+        (KeyboardInterrupt(), "interrupted, nothing was published"),
+        (
+            RuntimeError("first line\nsecond line"),
+            "RuntimeError: first line; nothing was published (--traceback for more)",
+        ),
+    ],
+)
+def test_a_failure_is_one_line_and_exit_code_one(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    line: str,
+) -> None:
+    def fail(config: TrainConfig) -> None:
+        raise error
+
+    monkeypatch.setattr(program, "_train", fail)
+
+    assert program.main([]) == 1
+
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"recserve-train: {line}\n")
+
+
+def test_with_traceback_the_failure_itself_comes_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(config: TrainConfig) -> None:
+        raise DatasetError("no such archive")
+
+    monkeypatch.setattr(program, "_train", fail)
+
+    with pytest.raises(DatasetError, match="no such archive"):
+        program.main(["--traceback"])
