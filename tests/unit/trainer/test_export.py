@@ -43,13 +43,13 @@ def names(folder: Path) -> set[str]:
 
 
 def test_versions_count_up_past_the_highest_number(tmp_path: Path) -> None:
-    for name in ("2", "logs", "7x"):
+    for name in ("2", "logs", "7x", "9" * 20):
         (tmp_path / "films" / name).mkdir(parents=True)
 
     published = [publish(artifact(), tmp_path).name for _ in range(2)]
 
     assert published == ["3", "4"]
-    assert names(tmp_path / "films") == {"2", "3", "4", "logs", "7x"}
+    assert names(tmp_path / "films") == {"2", "3", "4", "logs", "7x", "9" * 20}
 
 
 def test_the_manifest_lists_every_file_as_it_is(tmp_path: Path) -> None:

@@ -178,13 +178,16 @@ def test_a_failure_is_one_line_and_exit_code_one(
     assert (said.out, said.err) == ("", f"recserve-train: {line}\n")
 
 
-def test_with_traceback_the_failure_itself_comes_through(
-    monkeypatch: pytest.MonkeyPatch,
+def test_with_traceback_the_failure_is_shown_above_its_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(config: TrainConfig) -> None:
-        raise DatasetError("no such archive")
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(program, "_train", fail)
 
-    with pytest.raises(DatasetError, match="no such archive"):
-        program.main(["--traceback"])
+    assert program.main(["--traceback"]) == 1
+
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert said.splitlines()[-1] == "recserve-train: interrupted, nothing was published"

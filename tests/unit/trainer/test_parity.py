@@ -89,3 +89,12 @@ def test_a_model_that_recommends_what_was_seen_does_not_pass(tmp_path: Path) -> 
 
     with pytest.raises(ExportError, match="user row 3 unlike the trainer"):
         check_parity(tmp_path, embeddings(), seen)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_vectors_that_are_not_numbers_do_not_pass(tmp_path: Path, value: float) -> None:
+    diverged = embeddings()
+    diverged.items[:] = value
+
+    with pytest.raises(ExportError, match="the model diverged"):
+        check_parity(written(tmp_path, diverged), diverged, NOTHING_SEEN)

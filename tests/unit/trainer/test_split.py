@@ -78,6 +78,15 @@ def test_each_user_gives_a_share_of_at_least_one(
     assert [int((part.user_rows == 0).sum()) for part in parts] == [train, validation, test]
 
 
+def test_shares_that_round_up_leave_every_user_something_to_train_on() -> None:
+    rows = [(user, item, item) for user, count in enumerate((3, 4, 5)) for item in range(count)]
+
+    split = split_by_time(interactions(rows), SplitConfig(validation_share=0.4, test_share=0.4))
+
+    assert set(split.train.user_rows.tolist()) == {0, 1, 2}
+    assert set(split.validation.user_rows.tolist()) == {0, 1, 2}
+
+
 def test_the_newest_are_tested_on() -> None:
     rows = [(0, item, 100 - item) for item in range(10)]
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from recserve_trainer import training
 from recserve_trainer.config import DatasetConfig, FitConfig, SplitConfig, TrainConfig
+from recserve_trainer.errors import TrainerError
 from recserve_trainer.interactions import Dataset, Interactions, ItemTable
 from recserve_trainer.progress import Progress
 from recserve_trainer.retrieval import Embeddings
@@ -115,3 +116,12 @@ def test_event_files_are_written_where_asked(
     content = file.read_bytes()
     for name in (b"loss", b"ndcg_at_10", b"coverage_at_10", b"epoch_seconds"):
         assert name in content
+
+
+def test_logs_that_cannot_be_written_are_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "logs").write_text("a file")
+
+    with pytest.raises(TrainerError, match=r"cannot write logs to .*: Not a directory"):
+        fit(monkeypatch, tmp_path / "logs" / "run", [1], patience=1)

@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _train(config)
     except (Exception, KeyboardInterrupt) as error:
         if arguments.traceback:
-            raise
+            traceback.print_exc()
         print(f"recserve-train: {_reason(error)}", file=sys.stderr)
         return 1
     return 0

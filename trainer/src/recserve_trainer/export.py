@@ -90,18 +90,18 @@ def _move_into_place(scratch: Path, model_dir: Path, manifest: manifest_pb2.Mani
         _flush(scratch)
         try:
             scratch.rename(target)
-        except FileExistsError:
-            continue  # another run took the number in between
         except OSError:
             if not target.exists():
                 raise
-            continue
+            continue  # another run took the number in between
         _sync(model_dir)
         return target
 
 
 def _next_version(model_dir: Path) -> int:
-    versions = [int(path.name) for path in model_dir.iterdir() if path.name.isdecimal()]
+    names = [path.name for path in model_dir.iterdir()]
+    # What does not fit the manifest's int64 is no version.
+    versions = [int(name) for name in names if name.isdecimal() and len(name) <= 18]
     return max(versions, default=0) + 1
 
 

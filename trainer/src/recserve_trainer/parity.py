@@ -23,8 +23,10 @@ def check_parity(folder: Path, embeddings: Embeddings, histories: Histories) -> 
     in another's place only if their scores are equal within 1e-5.
 
     Raises:
-        ExportError: any ranking differs.
+        ExportError: any ranking differs, or the vectors are not numbers.
     """
+    if not (np.isfinite(embeddings.users).all() and np.isfinite(embeddings.items).all()):
+        raise ExportError("the model diverged: its vectors are not numbers; lower --learning-rate")
     user_count = len(embeddings.users)
     users = np.unique(np.linspace(0, user_count - 1, _USERS_CHECKED).astype(np.int32))
     expected = embeddings.score(users)

@@ -27,8 +27,8 @@ def split_by_time(interactions: Interactions, config: SplitConfig) -> Split:
     """Holds out each user's newest interactions.
 
     A user with n interactions gives max(1, round(share * n)) of them to test and to validation
-    each; one with fewer than 3 gives all to training. Equal timestamps are ordered by item row, so
-    the split does not depend on the order of the input.
+    each, but keeps one for training; one with fewer than 3 gives all to training. Equal timestamps
+    are ordered by item row, so the split does not depend on the order of the input.
 
     Raises:
         DatasetError: nothing would be left to test on.
@@ -42,6 +42,8 @@ def split_by_time(interactions: Interactions, config: SplitConfig) -> Split:
     splittable = counts >= _FEWEST_TO_SPLIT
     test_counts = np.maximum(1, np.rint(config.test_share * counts)) * splittable
     validation_counts = np.maximum(1, np.rint(config.validation_share * counts)) * splittable
+    # Both rounded up could leave a user nothing to be learnt from.
+    validation_counts = np.minimum(validation_counts, np.maximum(0, counts - 1 - test_counts))
     in_test = from_newest < test_counts
     in_validation = ~in_test & (from_newest < test_counts + validation_counts)
     if not in_test.any():

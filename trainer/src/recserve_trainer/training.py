@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from recserve_trainer.collaborative import CollaborativeTraining
 from recserve_trainer.config import TrainConfig
+from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluate import evaluate
 from recserve_trainer.interactions import Dataset, Histories
 from recserve_trainer.progress import Progress
@@ -35,11 +36,18 @@ def fit(
     """Trains until validation nDCG@10 has not risen for `patience` epochs.
 
     Writes TensorBoard scalars of every epoch to `logs_dir`.
+
+    Raises:
+        TrainerError: `logs_dir` cannot be made.
     """
     user_count, item_count = len(dataset.user_ids), len(dataset.items)
     seen = Histories.of(user_count, split.train)
     relevant = Histories.of(user_count, split.validation)
     training = _FAMILIES[config.model](dataset, split, config.fit)
+    try:
+        logs_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainerError(f"cannot write logs to {logs_dir}: {error.strerror}") from error
     writer = tf.summary.create_file_writer(str(logs_dir))
     best, best_ndcg, best_epoch = training.embeddings(), -1.0, 0
     seconds: list[float] = []
