@@ -178,8 +178,11 @@ class ModelStore:
 def _warm_up(ranker: Ranker, users: Users) -> None:
     """Asks for what callers will ask for: the first call of a graph takes many times the rest."""
     user_ids = list(users.row_of)
+    if not user_ids:
+        raise ValueError("users.arrow holds no users")
     for size in _WARM_UP_BATCH_SIZES:
-        queries = [Query(user_ids[i % len(user_ids)], k=10) for i in range(size)]
+        # Seen items included: a user who has seen everything rightly gets an empty list.
+        queries = [Query(user_ids[i % len(user_ids)], k=10, include_seen=True) for i in range(size)]
         rankings = ranker.rank(queries)
         if any(not ranking.item_ids for ranking in rankings):
             raise ValueError("warm-up gave an empty ranking")

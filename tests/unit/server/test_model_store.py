@@ -32,6 +32,7 @@ def test_the_newest_version_serves_and_older_ones_stay_available(tmp_path: Path)
     [
         (NOT_A_NUMBER, "not numbers"),
         (MatrixModel(np.empty((2, 0), np.float32)), "empty ranking"),
+        (MatrixModel(np.empty((0, 3), np.float32)), "holds no users"),
     ],
 )
 def test_a_version_that_fails_its_warm_up_gives_way_to_the_one_before(
@@ -46,6 +47,15 @@ def test_a_version_that_fails_its_warm_up_gives_way_to_the_one_before(
     assert store.serving().location.version == 1
     assert states(store)[("films", 2)] is State.REFUSED
     assert reason in store.version("films", 2).state_message
+
+
+def test_a_first_user_who_has_seen_everything_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    MatrixModel(GOOD.scores, histories=[[0, 1, 2], []]).publish(tmp_path)
+    store = ModelStore(tmp_path, "", open_matrix)
+
+    [ranking] = store.load().rank([Query("u0", 3)])
+
+    assert ranking.item_ids == []
 
 
 def test_tables_that_disagree_with_the_manifest_are_refused(tmp_path: Path) -> None:
