@@ -105,17 +105,15 @@ class CollaborativeTraining:
         An item without training interactions gets the zero vector and the lowest bias of all:
         nothing is known for it, so it ranks by that, and last among equals.
         """
-        users = np.zeros((len(self._dataset.user_ids), self._length), np.float32)
-        users[self._users.rows] = self._all(self._model.user_tower, len(self._users))
-        known = self._all(self._model.item_tower, len(self._items))
-        items = np.zeros((len(self._dataset.items), self._length), np.float32)
-        items[:, -1] = known[:, -1].min()
-        items[self._items.rows] = known
+        known_users = self._all(self._model.user_tower, len(self._users))
+        known_items = self._all(self._model.item_tower, len(self._items))
+        length = known_items.shape[1]
+        users = np.zeros((len(self._dataset.user_ids), length), np.float32)
+        users[self._users.rows] = known_users
+        items = np.zeros((len(self._dataset.items), length), np.float32)
+        items[:, -1] = known_items[:, -1].min()
+        items[self._items.rows] = known_items
         return Embeddings(users, items)
-
-    @property
-    def _length(self) -> int:
-        return int(self._model.user_tower.embedding_length)
 
     @staticmethod
     def _all(tower: tf.keras.Model, size: int) -> NDArray[np.float32]:

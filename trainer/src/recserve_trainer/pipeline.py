@@ -59,12 +59,13 @@ def run(config: TrainConfig, progress: Progress) -> Published:
         f"kept epoch {fitted.best_epoch} of {fitted.epoch_count}; median epoch "
         f"{fitted.epoch_seconds:.1f} s, validation included"
     )
-    metrics = _test(dataset, split, fitted)
+    seen = Histories.of(len(dataset.user_ids), split.train, split.validation)
+    metrics = _test(dataset, split, seen, fitted)
     progress.note("exporting, reloading and comparing with a brute force in NumPy")
     artifact = Artifact(
         embeddings=fitted.embeddings,
         user_ids=dataset.user_ids,
-        histories=Histories.of(len(dataset.user_ids), split.train, split.validation),
+        histories=seen,
         items=dataset.items,
         train_counts=item_counts(split.train, len(dataset.items)),
         manifest=_manifest(config, dataset, split, fitted, metrics),
@@ -72,10 +73,11 @@ def run(config: TrainConfig, progress: Progress) -> Published:
     return Published(publish(artifact, config.models_dir), dataset, fitted, metrics)
 
 
-def _test(dataset: Dataset, split: Split, fitted: Fit) -> dict[str, RankingMetrics]:
-    user_count, item_count = len(dataset.user_ids), len(dataset.items)
-    relevant = Histories.of(user_count, split.test)
-    seen = Histories.of(user_count, split.train, split.validation)
+def _test(
+    dataset: Dataset, split: Split, seen: Histories, fitted: Fit
+) -> dict[str, RankingMetrics]:
+    item_count = len(dataset.items)
+    relevant = Histories.of(len(dataset.user_ids), split.test)
     scorers = {
         "model": fitted.embeddings.score,
         "popularity": popularity_scorer(split.train, item_count),

@@ -32,7 +32,6 @@ class UserTower(tf.keras.Model):  # type: ignore[misc]  # TensorFlow has no type
 
     def __init__(self, vocabulary_size: int, dimension: int) -> None:
         super().__init__(name="user_tower")
-        self.embedding_length = dimension + 1
         self._embedding = _embedding(vocabulary_size, dimension)
 
     def call(self, user_entries: tf.Tensor) -> tf.Tensor:
