@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from typing import Generic, TypeVar
 
 from recserve_server.config import BatchingConfig
@@ -69,7 +69,8 @@ class MicroBatcher(Generic[Request, Answer]):
         Raises:
             QueueFull: `max_enqueued` requests are waiting; nothing was queued.
             ExpiredInQueue: the timeout passed before a batch took the request.
-            ModelFailed: `run` raised or gave the wrong number of answers.
+            ModelFailed: `run` raised or gave the wrong number of answers for this request alone;
+                a batch that fails is run again in halves, so that who is not to blame is answered.
             NotReady: the batcher is closed.
         """
         if self._closed:
@@ -101,35 +102,61 @@ class MicroBatcher(Generic[Request, Answer]):
 
     def _next_batch(self) -> list[_Waiting[Request, Answer]]:
         batch: list[_Waiting[Request, Answer]] = []
+        while self._queue and not batch:
+            tickets = list(islice(self._queue, self._config.max_batch_size))
+            batch = self._still_wanted([self._queue.pop(ticket) for ticket in tickets])
+        return batch
+
+    def _still_wanted(
+        self, batch: list[_Waiting[Request, Answer]]
+    ) -> list[_Waiting[Request, Answer]]:
+        """Returns those whose answer is of use to someone; tells the others that it came late."""
+        wanted = []
         now_s = self._clock()
-        while self._queue and len(batch) < self._config.max_batch_size:
-            waiting = self._queue.pop(next(iter(self._queue)))
+        for waiting in batch:
             if waiting.answer.done():
                 continue
             if waiting.deadline_s <= now_s:
                 waiting.answer.set_exception(ExpiredInQueue(now_s - waiting.enqueued_s))
                 continue
-            batch.append(waiting)
-        return batch
+            wanted.append(waiting)
+        return wanted
 
     async def _answer(self, batch: list[_Waiting[Request, Answer]]) -> None:
         start_s = self._clock()
-        requests = [waiting.request for waiting in batch]
         try:
-            loop = asyncio.get_running_loop()
-            answers = await loop.run_in_executor(self._executor, self._run, requests)
-            if len(answers) != len(batch):
-                raise ValueError(f"{len(answers)} answers to {len(batch)} requests")
-        except Exception:
-            _log.exception("a batch of %d failed", len(batch))
-            for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(ModelFailed())
+            answers = await self._run_on_thread(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                _log.exception("a request failed")
+            else:
+                _log.warning("a batch of %d failed, its halves are run: %r", len(batch), error)
+            await self._isolate(batch)
             return
         self._batch_s = self._clock() - start_s
         for waiting, answer in zip(batch, answers, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)
+
+    async def _isolate(self, batch: list[_Waiting[Request, Answer]]) -> None:
+        """Answers the halves of a failed batch each on its own, down to whoever is to blame."""
+        if len(batch) == 1:
+            if not batch[0].answer.done():
+                batch[0].answer.set_exception(ModelFailed())
+            return
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            wanted = self._still_wanted(half)
+            if wanted:
+                await self._answer(wanted)
+
+    async def _run_on_thread(self, batch: list[_Waiting[Request, Answer]]) -> Sequence[Answer]:
+        requests = [waiting.request for waiting in batch]
+        loop = asyncio.get_running_loop()
+        answers = await loop.run_in_executor(self._executor, self._run, requests)
+        if len(answers) != len(batch):
+            raise ValueError(f"{len(answers)} answers to {len(batch)} requests")
+        return answers
 
     def _time_to_empty_s(self) -> float:
         batches = len(self._queue) / self._config.max_batch_size

@@ -1,6 +1,7 @@
 """From listening to gone: load, serve until a signal, drain."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -64,6 +65,9 @@ class Server:
         ranker = await asyncio.to_thread(self._app.store.load)
         self._batcher = MicroBatcher(ranker.rank, self._config.batching)
         self._app.recommendations.serve(self._batcher)
+        # The model and TensorFlow stay for good: no later collection need walk through them.
+        gc.collect()
+        gc.freeze()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self) -> None:

@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-import unicodedata
+import re
+from typing import Final
 
 from recserve.v1 import model_service_pb2, recommendation_service_pb2
 from recserve_server.config import Limits
@@ -11,6 +12,8 @@ from recserve_server.model import Query
 
 _DEFAULT_PAGE_SIZE = 50
 _MAX_PAGE_SIZE = 1000
+# All of Unicode's category Cc.
+_CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def parse_recommend(request: recommendation_service_pb2.RecommendRequest, limits: Limits) -> Query:
@@ -105,13 +108,13 @@ def _text_violations(
         return [] if may_be_empty else [FieldViolation(field, "is empty, must be given")]
     if size > limits.max_id_bytes:
         return [FieldViolation(field, f"has {size} bytes, must have at most {limits.max_id_bytes}")]
-    for position, character in enumerate(text):
-        if unicodedata.category(character) == "Cc":
-            return [
-                FieldViolation(
-                    field,
-                    f"has the control character U+{ord(character):04X} at position {position}, "
-                    "must have none",
-                )
-            ]
+    control = _CONTROL_CHARACTER.search(text)
+    if control:
+        return [
+            FieldViolation(
+                field,
+                f"has the control character U+{ord(control[0]):04X} at position {control.start()}, "
+                "must have none",
+            )
+        ]
     return []

@@ -149,6 +149,42 @@ async def test_a_failing_batch_fails_its_members_and_the_next_one_works() -> Non
     assert await batcher.submit(3) == 6
 
 
+@pytest.mark.parametrize("bad", range(4))
+async def test_a_bad_request_in_a_batch_fails_alone(bad: int) -> None:
+    doubler = Doubler()
+    batcher = MicroBatcher(doubler, CONFIG)
+    first = await in_flight(batcher, doubler)
+    rest = [await queued(batcher, -1 if place == bad else place) for place in range(4)]
+
+    doubler.gate.set()
+    outcomes = await asyncio.gather(*rest, return_exceptions=True)
+
+    assert await first == 0
+    for place, outcome in enumerate(outcomes):
+        assert isinstance(outcome, ModelFailed) if place == bad else outcome == 2 * place
+
+
+async def test_what_was_cancelled_is_not_run_again_after_its_batch_failed() -> None:
+    doubler = Doubler()
+    batcher = MicroBatcher(doubler, CONFIG)
+    first = await in_flight(batcher, doubler)
+    rest = [await queued(batcher, number) for number in (1, -1, 3)]
+    doubler.gate.set()
+    await first
+    doubler.gate.clear()
+    while len(doubler.batches) < 2:
+        await asyncio.sleep(0.001)
+
+    rest[0].cancel()
+    await asyncio.wait([rest[0]])
+    doubler.gate.set()
+
+    with pytest.raises(ModelFailed):
+        await rest[1]
+    assert await rest[2] == 6
+    assert not any(1 in batch for batch in doubler.batches[2:])
+
+
 async def test_a_wrong_number_of_answers_is_a_failure() -> None:
     batcher = MicroBatcher(lambda numbers: [0, 0, 0], CONFIG)
 
@@ -197,7 +233,7 @@ def test_every_request_gets_its_own_answer_or_a_reason(
             if isinstance(outcome, asyncio.CancelledError):
                 assert fate == "cancel"
             elif isinstance(outcome, ModelFailed):
-                assert any(-1 in batch and number in batch for batch in doubler.batches)
+                assert number == -1
             else:
                 assert outcome == 2 * number or isinstance(outcome, QueueFull)
         assert all(len(batch) <= 3 for batch in doubler.batches)
