@@ -1,6 +1,7 @@
 """What happens around every call: request id, decoding, errors, the log."""
 
 import inspect
+import itertools
 import logging
 import re
 import time
@@ -17,6 +18,9 @@ from recserve_server.errors import MalformedMessage, ServingError, Unexpected, t
 _log = logging.getLogger(__name__)
 _REQUEST_ID_KEY: Final = "x-request-id"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+# A random half for the process and a counted one: no call has to ask the kernel for randomness.
+_PROCESS_ID: Final = uuid.uuid4().hex[:16]
+_CALLS: Final = itertools.count()
 
 # grpcio's classes are generic in their stubs only, hence the quotes.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -115,4 +119,4 @@ def _request_id(context: Context) -> str:
         # Only a harmless one is echoed and logged: the caller chooses it.
         if key == _REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
             return value
-    return uuid.uuid4().hex
+    return f"{_PROCESS_ID}{next(_CALLS):016x}"
