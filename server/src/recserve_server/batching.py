@@ -14,7 +14,13 @@ from itertools import count, islice
 from typing import Generic, TypeVar
 
 from recserve_server.config import BatchingConfig
-from recserve_server.errors import ExpiredInQueue, ModelFailed, NotReady, QueueFull
+from recserve_server.errors import (
+    DeadlineTooShort,
+    ExpiredInQueue,
+    ModelFailed,
+    NotReady,
+    QueueFull,
+)
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -54,6 +60,7 @@ class MicroBatcher(Generic[Request, Answer]):
         self._tickets = count()
         self._worker: asyncio.Task[None] | None = None
         self._batch_s = 0.0
+        self._running_since_s: float | None = None
         self._closed = False
 
     async def submit(self, request: Request, *, timeout_s: float | None = None) -> Answer:
@@ -68,6 +75,7 @@ class MicroBatcher(Generic[Request, Answer]):
 
         Raises:
             QueueFull: `max_enqueued` requests are waiting; nothing was queued.
+            DeadlineTooShort: the estimated wait is longer than the timeout; nothing was queued.
             ExpiredInQueue: the timeout passed before a batch took the request.
             ModelFailed: `run` raised or gave the wrong number of answers for this request alone;
                 a batch that fails is run again in halves, so that who is not to blame is answered.
@@ -77,6 +85,9 @@ class MicroBatcher(Generic[Request, Answer]):
             raise NotReady("the server is going down")
         if len(self._queue) >= self._config.max_enqueued:
             raise QueueFull(self._config.max_enqueued, self._time_to_empty_s())
+        wait_s = self._estimated_wait_s()
+        if timeout_s is not None and timeout_s < wait_s:
+            raise DeadlineTooShort(timeout_s, wait_s)
         now_s = self._clock()
         deadline_s = float("inf") if timeout_s is None else now_s + timeout_s
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -153,10 +164,24 @@ class MicroBatcher(Generic[Request, Answer]):
     async def _run_on_thread(self, batch: list[_Waiting[Request, Answer]]) -> Sequence[Answer]:
         requests = [waiting.request for waiting in batch]
         loop = asyncio.get_running_loop()
-        answers = await loop.run_in_executor(self._executor, self._run, requests)
+        self._running_since_s = self._clock()
+        try:
+            answers = await loop.run_in_executor(self._executor, self._run, requests)
+        finally:
+            self._running_since_s = None
         if len(answers) != len(batch):
             raise ValueError(f"{len(answers)} answers to {len(batch)} requests")
         return answers
+
+    def _estimated_wait_s(self) -> float:
+        """Returns the seconds until a new request's batch starts, if batches take what one took.
+
+        Zero while nothing runs: one slow batch can then never keep later callers out for good.
+        """
+        if self._running_since_s is None:
+            return 0.0
+        left_s = max(0.0, self._running_since_s + self._batch_s - self._clock())
+        return left_s + len(self._queue) // self._config.max_batch_size * self._batch_s
 
     def _time_to_empty_s(self) -> float:
         batches = len(self._queue) / self._config.max_batch_size

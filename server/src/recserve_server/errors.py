@@ -6,6 +6,7 @@
     |-- UnknownModel      no such model here
     |-- QueueFull         too much is waiting
     |-- NotReady          starting, or going down
+    |-- DeadlineTooShort  the deadline would pass before the model is asked
     |-- ExpiredInQueue    the deadline passed before the model was asked
     `-- ModelFailed       the model did not answer as it must
 
@@ -126,6 +127,20 @@ class NotReady(_RetryLater):
 
     def __init__(self, text: str, retry_after_s: float = 1.0) -> None:
         super().__init__(text, retry_after_s)
+
+
+class DeadlineTooShort(ServingError):
+    """The queue is longer than the caller will wait; nothing was queued."""
+
+    code = code_pb2.DEADLINE_EXCEEDED
+    reason = "DEADLINE_TOO_SHORT"
+
+    def __init__(self, timeout_s: float, wait_s: float) -> None:
+        timeout_ms, wait_ms = f"{timeout_s * 1000:.1f}", f"{wait_s * 1000:.1f}"
+        super().__init__(
+            f"the deadline is {timeout_ms} ms away, the wait is estimated at {wait_ms} ms",
+            metadata={"timeout_ms": timeout_ms, "estimated_wait_ms": wait_ms},
+        )
 
 
 class ExpiredInQueue(ServingError):

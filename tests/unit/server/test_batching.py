@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from recserve_server.batching import MicroBatcher
 from recserve_server.config import BatchingConfig
-from recserve_server.errors import ExpiredInQueue, ModelFailed, NotReady, QueueFull
+from recserve_server.errors import (
+    DeadlineTooShort,
+    ExpiredInQueue,
+    ModelFailed,
+    NotReady,
+    QueueFull,
+)
 
 CONFIG = BatchingConfig(max_batch_size=4, max_enqueued=8)
 
@@ -147,6 +153,31 @@ async def test_a_failing_batch_fails_its_members_and_the_next_one_works() -> Non
         await batcher.submit(-1)
 
     assert await batcher.submit(3) == 6
+
+
+async def test_a_deadline_shorter_than_the_estimated_wait_is_refused_at_once() -> None:
+    doubler, clock = Doubler(), Clock()
+    batcher = MicroBatcher(doubler, CONFIG, clock=clock)
+    first = await in_flight(batcher, doubler)
+    clock.now_s = 1.0
+    doubler.gate.set()
+    await first  # a batch takes 1 s, then
+    doubler.gate.clear()
+    running = await queued(batcher, 1)
+    while len(doubler.batches) < 2:
+        await asyncio.sleep(0.001)
+
+    with pytest.raises(DeadlineTooShort, match=r"500\.0 ms away.*1000\.0 ms"):
+        await batcher.submit(2, timeout_s=0.5)
+    full = [await queued(batcher, number, timeout_s=1.5) for number in range(4)]
+    with pytest.raises(DeadlineTooShort, match=r"2000\.0 ms"):
+        await batcher.submit(2, timeout_s=1.5)
+    clock.now_s = 2.0
+    after = await queued(batcher, 5, timeout_s=1.5)
+
+    doubler.gate.set()
+    assert await asyncio.gather(running, *full, after) == [2, 0, 2, 4, 6, 10]
+    assert await batcher.submit(6, timeout_s=0.001) == 12  # nothing runs, so nothing is waited for
 
 
 @pytest.mark.parametrize("bad", range(4))

@@ -62,7 +62,8 @@ class RecommendationServiceServicer(object):
 
         INVALID_ARGUMENT: INVALID_FIELDS (with google.rpc.BadRequest, every violation
         at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN. RESOURCE_EXHAUSTED:
-        QUEUE_FULL (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE.
+        QUEUE_FULL (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
+        DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline).
         UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
         UNEXPECTED.
         """
