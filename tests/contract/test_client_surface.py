@@ -61,6 +61,7 @@ def test_both_clients_have_the_same_surface() -> None:
     assert surface(RecommenderClient) == surface(AsyncRecommenderClient)
     assert set(surface(RecommenderClient)) == {
         "__init__", "check_health", "close", "get_model", "list_models", "recommend",
+        "recommend_batch",
     }  # fmt: skip
 
 

@@ -40,6 +40,17 @@ def test_a_response_has_the_bytes_it_always_had() -> None:
     )
 
 
+def test_a_batch_wraps_its_requests_and_its_responses_as_they_are() -> None:
+    requests = [recommendation_service_pb2.RecommendRequest(user_id=user) for user in ("42", "7")]
+    responses = [recommendation_service_pb2.RecommendResponse(model_version=3)]
+
+    request = recommendation_service_pb2.BatchRecommendRequest(requests=requests)
+    response = recommendation_service_pb2.BatchRecommendResponse(responses=responses)
+
+    assert request.SerializeToString(deterministic=True).hex() == "0a040a0234320a030a0137"
+    assert response.SerializeToString(deterministic=True).hex() == "0a022803"
+
+
 def test_a_manifest_survives_the_way_through_its_file() -> None:
     manifest = manifest_pb2.Manifest(
         format_version=1,

@@ -66,14 +66,15 @@ def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:
 
 
 def _recommend(client: recserve_client.RecommenderClient, arguments: argparse.Namespace) -> str:
-    recommendation = client.recommend(
-        arguments.user,
-        k=arguments.k,
-        model=arguments.model,
-        include_seen=arguments.include_seen,
-    )
-    as_json, as_text = _cli_format.recommendation_json, _cli_format.recommendation_text
-    print((as_json if arguments.json else as_text)(recommendation))
+    options = {name: getattr(arguments, name) for name in ("k", "model", "include_seen")}
+    if len(arguments.user) > 1:
+        recommendations = client.recommend_batch(arguments.user, **options)
+        as_json, as_text = _cli_format.recommendations_json, _cli_format.recommendations_text
+        print((as_json if arguments.json else as_text)(recommendations))
+        return ""
+    recommendation = client.recommend(arguments.user[0], **options)
+    one_as_json, one_as_text = _cli_format.recommendation_json, _cli_format.recommendation_text
+    print((one_as_json if arguments.json else one_as_text)(recommendation))
     return ""
 
 
@@ -116,10 +117,36 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = _common_flags(environ)
 
-    recommend = _add_command(commands, "recommend", "rank the catalogue for one user", common)
-    recommend.add_argument("--user", required=True, metavar="ID", help="who is asking (required)")
+    _add_recommend(commands, common)
+    _add_command(commands, "models", "list the models of the server", common)
+
+    health = _add_command(commands, "health", "ask whether the server accepts calls", common)
+    health.add_argument(
+        "--service", default="", metavar="NAME", help="one gRPC service (default: the whole server)"
+    )
+    return parser
+
+
+def _add_recommend(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    recommend = _add_command(
+        commands, "recommend", "rank the catalogue for one or more users", common
+    )
     recommend.add_argument(
-        "-k", type=_positive_int, default=10, metavar="N", help="items wanted (default: 10)"
+        "--user",
+        action="append",
+        required=True,
+        metavar="ID",
+        help="who is asking (required); repeat it to ask for up to 256 users in one call, whose "
+        "JSON is an array",
+    )
+    recommend.add_argument(
+        "-k",
+        type=_positive_int,
+        default=10,
+        metavar="N",
+        help="items wanted for each user (default: 10)",
     )
     recommend.add_argument(
         "--model", default="", metavar="NAME", help="model to ask (default: the one served)"
@@ -129,14 +156,6 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         action="store_true",
         help="let items of the user's own history come back (default: they do not)",
     )
-
-    _add_command(commands, "models", "list the models of the server", common)
-
-    health = _add_command(commands, "health", "ask whether the server accepts calls", common)
-    health.add_argument(
-        "--service", default="", metavar="NAME", help="one gRPC service (default: the whole server)"
-    )
-    return parser
 
 
 def _common_flags(environ: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -154,9 +173,7 @@ def _common_flags(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="longest wait for the whole answer (default: %(default)g)",
     )
-    common.add_argument(
-        "--json", action="store_true", help="print one JSON object (default: text for people)"
-    )
+    common.add_argument("--json", action="store_true", help="print JSON (default: text for people)")
     return common
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import reprlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -28,6 +28,7 @@ _MAX_TIMEOUT_S: Final = 86_400.0
 _CLOSED: Final = "the client is closed"
 _ALLOWED: Final[Mapping[str, str]] = {
     "user_id": "a str",
+    "user_ids": "a sequence of str",
     "k": "an int of 32 bits",
     "model": "a str",
     "include_seen": "a bool",
@@ -41,8 +42,13 @@ HEALTH_CHECK_METHOD: Final = "/grpc.health.v1.Health/Check"
 _Request = TypeVar("_Request", bound=Message)
 
 
-def filled(request: _Request, **fields: object) -> _Request:
+def filled(request: _Request, place: str = "", /, **fields: object) -> _Request:
     """Sets the fields of `request` and returns it.
+
+    Args:
+        request: The message to fill.
+        place: Where it stands in a larger one, as the server writes it: "requests[3].".
+        **fields: The values by name of their field.
 
     Raises:
         InvalidRequestError: a value is of the wrong type or too large for its field. Everything
@@ -52,21 +58,44 @@ def filled(request: _Request, **fields: object) -> _Request:
         try:
             setattr(request, field, value)
         except (TypeError, ValueError) as error:
-            violation = FieldViolation(
-                field, f"is {reprlib.repr(value)}, must be {_ALLOWED[field]}"
-            )
-            refusal = InvalidRequestError(f"{violation.field}: {violation.description}")
-            refusal.violations = (violation,)
-            raise refusal from error
+            raise _refusal(f"{place}{field}", value, _ALLOWED[field]) from error
     return request
 
 
+def _refusal(place: str, value: object, allowed: str) -> InvalidRequestError:
+    violation = FieldViolation(place, f"is {reprlib.repr(value)}, must be {allowed}")
+    refusal = InvalidRequestError(f"{violation.field}: {violation.description}")
+    refusal.violations = (violation,)
+    return refusal
+
+
 def recommend_request(
-    user_id: str, *, k: int, model: str, include_seen: bool
+    user_id: str, *, k: int, model: str, include_seen: bool, place: str = ""
 ) -> recommendation_pb.RecommendRequest:
     """Builds the question; raises InvalidRequestError as `filled` does."""
     request = recommendation_pb.RecommendRequest()
-    return filled(request, user_id=user_id, k=k, model=model, include_seen=include_seen)
+    return filled(request, place, user_id=user_id, k=k, model=model, include_seen=include_seen)
+
+
+def batch_recommend_request(
+    user_ids: Sequence[str], *, k: int, model: str, include_seen: bool
+) -> recommendation_pb.BatchRecommendRequest:
+    """Builds one question per user, in their order; how many may be is the server's to judge.
+
+    Raises:
+        InvalidRequestError: as `filled` does, with the place as in "requests[3].user_id"; or
+            `user_ids` is no sequence, or one str, which would be a user per character.
+    """
+    if isinstance(user_ids, str) or not isinstance(user_ids, Iterable):
+        raise _refusal("user_ids", user_ids, _ALLOWED["user_ids"])
+    return recommendation_pb.BatchRecommendRequest(
+        requests=[
+            recommend_request(
+                user_id, k=k, model=model, include_seen=include_seen, place=f"requests[{index}]."
+            )
+            for index, user_id in enumerate(user_ids)
+        ]
+    )
 
 
 def get_model_request(name: str, version: int) -> model_pb.GetModelRequest:

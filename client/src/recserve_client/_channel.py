@@ -16,7 +16,7 @@ class ChannelConfig:
 
     max_send_bytes: int = 1 << 20
     """Largest request; the server accepts no more either."""
-    max_receive_bytes: int = 4 << 20
+    max_receive_bytes: int = 16 << 20
     """Largest response."""
     max_attempts: int = 3
     """Tries per call, first one included, while the server is unavailable; 1 turns retries off."""

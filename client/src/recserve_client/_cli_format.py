@@ -16,19 +16,12 @@ from ._types import (
 
 def recommendation_json(recommendation: Recommendation) -> str:
     """One JSON object; `fallback_reason` is null when the ranking is personal."""
-    return _json(
-        {
-            "user_id": recommendation.user_id,
-            "source": recommendation.source,
-            "fallback_reason": recommendation.fallback_reason,
-            "model_name": recommendation.model_name,
-            "model_version": recommendation.model_version,
-            "items": [
-                {"item_id": item.item_id, "title": item.title, "score": item.score}
-                for item in recommendation
-            ],
-        }
-    )
+    return _json(_fields(recommendation))
+
+
+def recommendations_json(recommendations: Iterable[Recommendation]) -> str:
+    """A JSON array with the object of each recommendation, in order."""
+    return _json([_fields(each) for each in recommendations])
 
 
 def recommendation_text(recommendation: Recommendation) -> str:
@@ -48,6 +41,11 @@ def recommendation_text(recommendation: Recommendation) -> str:
         for rank, item in enumerate(recommendation, start=1)
     ]
     return "\n".join([*lines, "", *_table(("RANK", "ITEM", "SCORE", "TITLE"), rows, right={0, 2})])
+
+
+def recommendations_text(recommendations: Iterable[Recommendation]) -> str:
+    """The text of each recommendation, in order, with an empty line between two."""
+    return "\n\n".join(map(recommendation_text, recommendations))
 
 
 def models_json(models: Iterable[ModelVersion]) -> str:
@@ -87,13 +85,27 @@ def health_text(service: str, status: HealthStatus) -> str:
     return f"{_plain(service) or 'server'}: {status}"
 
 
+def _fields(recommendation: Recommendation) -> dict[str, object]:
+    return {
+        "user_id": recommendation.user_id,
+        "source": recommendation.source,
+        "fallback_reason": recommendation.fallback_reason,
+        "model_name": recommendation.model_name,
+        "model_version": recommendation.model_version,
+        "items": [
+            {"item_id": item.item_id, "title": item.title, "score": item.score}
+            for item in recommendation
+        ],
+    }
+
+
 def _why_popular(recommendation: Recommendation) -> str:
     if recommendation.fallback_reason is FallbackReason.UNKNOWN_USER:
         return f"the model does not know user {_plain(recommendation.user_id)}"
     return f"the server gave the reason {recommendation.fallback_reason or 'none'}"
 
 
-def _json(value: Mapping[str, object]) -> str:
+def _json(value: Mapping[str, object] | Sequence[object]) -> str:
     return json.dumps(value, indent=2, default=_json_time)
 
 

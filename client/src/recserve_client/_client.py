@@ -1,5 +1,6 @@
 """The client for blocking code."""
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -76,6 +77,44 @@ class RecommenderClient:
         with self._guard.translated_errors():
             response = self._recommendations.Recommend(request, timeout=limit_s)
         return _convert.recommendation(user_id, response)
+
+    def recommend_batch(
+        self,
+        user_ids: Sequence[str],
+        *,
+        k: int = 10,
+        model: str = "",
+        include_seen: bool = False,
+        timeout_s: float | None = None,
+    ) -> tuple[Recommendation, ...]:
+        """Ranks the catalogue for several users in one call, for offline jobs.
+
+        All users are answered or none is.
+
+        Args:
+            user_ids: The users, each as for `recommend`; from 1 to 256, which may repeat.
+            k: Items wanted for each user, as for `recommend`.
+            model: Name of the model to ask; empty means the one that the server serves.
+            include_seen: Whether items of a user's training history may come back.
+            timeout_s: Seconds that the call may take; None means the client's default.
+
+        Returns:
+            One recommendation per user, in the order of `user_ids`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong; the place is as in "requests[3].user_id".
+            NotFoundError: the server does not serve `model`.
+            OverloadedError: the server's queue is full; wait `retry_after_s`. Without one, the
+                users or all answers together are larger than `ChannelConfig` lets through.
+            ServerError: the server failed, or gave more or fewer answers than users.
+        """
+        request = _calls.batch_recommend_request(
+            user_ids, k=k, model=model, include_seen=include_seen
+        )
+        limit_s = self._limit_s(timeout_s)
+        with self._guard.translated_errors():
+            response = self._recommendations.BatchRecommend(request, timeout=limit_s)
+        return _convert.recommendations(request, response)
 
     def get_model(
         self, name: str = "", version: int = 0, *, timeout_s: float | None = None

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from recserve.v1 import model_service_pb2 as model_pb
 from recserve.v1 import recommendation_service_pb2 as recommendation_pb
 
+from ._errors import ServerError
 from ._types import (
     FallbackReason,
     HealthStatus,
@@ -51,6 +52,24 @@ def recommendation(user_id: str, response: recommendation_pb.RecommendResponse) 
         fallback_reason=_FALLBACK_REASONS.get(response.fallback_reason, FallbackReason.UNKNOWN),
         model_name=response.model_name,
         model_version=response.model_version,
+    )
+
+
+def recommendations(
+    request: recommendation_pb.BatchRecommendRequest,
+    response: recommendation_pb.BatchRecommendResponse,
+) -> tuple[Recommendation, ...]:
+    """Converts the answers to the users of `request`, in their order.
+
+    Raises:
+        ServerError: there are more or fewer answers than users, so whose they are is unknown.
+    """
+    asked, answered = len(request.requests), len(response.responses)
+    if asked != answered:
+        raise ServerError(f"the server gave {answered} answers for {asked} users, must be one each")
+    return tuple(
+        recommendation(each.user_id, answer)
+        for each, answer in zip(request.requests, response.responses, strict=True)
     )
 
 

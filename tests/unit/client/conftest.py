@@ -37,6 +37,7 @@ class Server(recommendation_grpc.RecommendationServiceServicer, model_grpc.Model
         self.arrived = threading.Event()
         self.released = threading.Event()
         self.handle_recommend: Handler = lambda request, context: personal_response()
+        self.handle_batch_recommend: Handler = self._each_as_by_recommend
         self.handle_get_model: Handler = lambda request, context: model_pb.GetModelResponse(
             model=model_pb.Model(name=request.name or "films", version=request.version or 3)
         )
@@ -44,6 +45,9 @@ class Server(recommendation_grpc.RecommendationServiceServicer, model_grpc.Model
 
     def Recommend(self, request, context):  # noqa: N802
         return self._answer(self.handle_recommend, request, context)
+
+    def BatchRecommend(self, request, context):  # noqa: N802
+        return self._answer(self.handle_batch_recommend, request, context)
 
     def GetModel(self, request, context):  # noqa: N802
         return self._answer(self.handle_get_model, request, context)
@@ -57,6 +61,10 @@ class Server(recommendation_grpc.RecommendationServiceServicer, model_grpc.Model
         self.arrived.set()
         return handler(request, context)
 
+    def _each_as_by_recommend(self, batch, context):
+        responses = [self.handle_recommend(request, context) for request in batch.requests]
+        return recommendation_pb.BatchRecommendResponse(responses=responses)
+
     def set_health(self, service: str, status: str) -> None:
         self.health.set(service, health_pb2.HealthCheckResponse.ServingStatus.Value(status))
 
@@ -68,7 +76,7 @@ class Server(recommendation_grpc.RecommendationServiceServicer, model_grpc.Model
         trailing: tuple[tuple[str, str | bytes], ...] = (),
         initial: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        """Makes Recommend fail, with google.rpc details if any are given."""
+        """Makes Recommend and BatchRecommend fail, with google.rpc details if any are given."""
 
         def handler(request, context):
             if initial:
@@ -81,7 +89,7 @@ class Server(recommendation_grpc.RecommendationServiceServicer, model_grpc.Model
         self.handle_recommend = handler
 
     def fail_times(self, count: int, code: grpc.StatusCode) -> None:
-        """Makes Recommend fail `count` times, then answer."""
+        """Makes Recommend and BatchRecommend fail `count` times, then answer."""
 
         def handler(request, context):
             if len(self.requests) <= count:
@@ -91,7 +99,7 @@ class Server(recommendation_grpc.RecommendationServiceServicer, model_grpc.Model
         self.handle_recommend = handler
 
     def block(self) -> None:
-        """Makes Recommend wait until the test ends or sets `released`."""
+        """Makes Recommend and BatchRecommend wait until the test ends or sets `released`."""
 
         def handler(request, context):
             self.released.wait(60)

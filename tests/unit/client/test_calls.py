@@ -3,7 +3,13 @@ import pytest
 
 from recserve.v1 import model_service_pb2 as model_pb
 from recserve_client import DeadlineExceededError, InvalidRequestError, RecommenderError
-from recserve_client._calls import CallGuard, ModelWalk, checked_timeout_s, recommend_request
+from recserve_client._calls import (
+    CallGuard,
+    ModelWalk,
+    batch_recommend_request,
+    checked_timeout_s,
+    recommend_request,
+)
 
 
 def request(**changes):
@@ -39,6 +45,47 @@ def test_a_value_that_cannot_be_sent_is_refused_by_name(field, value) -> None:
         request(**{field: value})
 
     assert [violation.field for violation in caught.value.violations] == [field]
+
+
+def batch(user_ids, **changes):
+    return batch_recommend_request(
+        user_ids, **({"k": 10, "model": "", "include_seen": False} | changes)
+    )
+
+
+def test_a_batch_asks_for_each_user_what_would_be_asked_for_one() -> None:
+    options = {"k": 3, "model": "films", "include_seen": True}
+
+    built = batch(["42", "7", "42"], **options)
+
+    assert list(built.requests) == [request(user_id=user, **options) for user in ("42", "7", "42")]
+
+
+@pytest.mark.parametrize("users", [0, 257])
+def test_how_many_users_a_batch_may_have_is_left_to_the_server(users) -> None:
+    assert len(batch(["42"] * users).requests) == users
+
+
+def test_users_that_can_be_read_only_once_are_read_once() -> None:
+    assert [each.user_id for each in batch(iter(["42", "7"])).requests] == ["42", "7"]
+
+
+@pytest.mark.parametrize(
+    ("users", "changes", "place"),
+    [
+        (["42", "7", 42], {}, "requests[2].user_id"),
+        (["42"], {"k": "10"}, "requests[0].k"),
+        ("42", {}, "user_ids"),
+        (None, {}, "user_ids"),
+    ],
+)
+def test_a_batch_that_cannot_be_sent_is_refused_by_place(users, changes, place) -> None:
+    with pytest.raises(InvalidRequestError, match=r"is .*, must be a") as caught:
+        batch(users, **changes)
+
+    (violation,) = caught.value.violations
+    assert violation.field == place
+    assert str(caught.value) == f"{place}: {violation.description}"
 
 
 @pytest.mark.parametrize("timeout_s", [0.001, 1, 86_400])

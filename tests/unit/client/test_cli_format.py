@@ -83,6 +83,22 @@ def test_no_items_are_said_to_be_none() -> None:
     assert _cli_format.recommendation_text(personal()).splitlines()[-1] == "no items"
 
 
+def test_several_rankings_are_blocks_with_an_empty_line_between() -> None:
+    one = personal(ScoredItem("50", 4.5, "Star Wars"))
+    block = _cli_format.recommendation_text(one)
+
+    assert _cli_format.recommendations_text([one, personal()]) == (
+        f"{block}\n\nuser 42, model films version 3, source user_id\nno items"
+    )
+
+
+def test_several_rankings_as_json_are_an_array_of_the_objects_of_one() -> None:
+    one = personal(ScoredItem("50", 4.5, "Star Wars"))
+    alone = json.loads(_cli_format.recommendation_json(one))
+
+    assert json.loads(_cli_format.recommendations_json([one, one])) == [alone, alone]
+
+
 def test_control_characters_of_a_title_do_not_reach_the_terminal() -> None:
     text = _cli_format.recommendation_text(personal(ScoredItem("1", 1.0, "\x1b[31mred\nline")))
 

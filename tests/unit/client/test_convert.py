@@ -14,6 +14,7 @@ from recserve_client import (
     Recommendation,
     RecommendationSource,
     ScoredItem,
+    ServerError,
     _convert,
 )
 
@@ -48,6 +49,32 @@ def test_an_empty_response_converts() -> None:
 
     assert ranking.items == ()
     assert ranking.source is RecommendationSource.UNKNOWN
+
+
+def test_the_answers_to_a_batch_belong_to_its_users_in_order() -> None:
+    request = recommendation_pb.BatchRecommendRequest(
+        requests=[recommendation_pb.RecommendRequest(user_id=user) for user in ("42", "7")]
+    )
+    response = recommendation_pb.BatchRecommendResponse(
+        responses=[recommendation_pb.RecommendResponse(model_version=at) for at in (1, 2)]
+    )
+
+    rankings = _convert.recommendations(request, response)
+
+    assert [(each.user_id, each.model_version) for each in rankings] == [("42", 1), ("7", 2)]
+
+
+@pytest.mark.parametrize("answers", [0, 1, 3])
+def test_answers_that_are_not_one_per_user_belong_to_nobody(answers) -> None:
+    request = recommendation_pb.BatchRecommendRequest(
+        requests=[recommendation_pb.RecommendRequest()] * 2
+    )
+    response = recommendation_pb.BatchRecommendResponse(
+        responses=[recommendation_pb.RecommendResponse()] * answers
+    )
+
+    with pytest.raises(ServerError, match=f"{answers} answers for 2 users, must be one each"):
+        _convert.recommendations(request, response)
 
 
 def test_a_model_keeps_every_field_and_its_times_are_aware() -> None:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(recserve/v1/recommendation_service.proto\x12\x0brecserve.v1\"^\n\x10RecommendRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\t\n\x01k\x18\x04 \x01(\x05\x12\r\n\x05model\x18\x05 \x01(\t\x12\x14\n\x0cinclude_seen\x18\x06 \x01(\x08\x42\x07\n\x05query\"\xcf\x01\n\x11RecommendResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.recserve.v1.ScoredItem\x12\x31\n\x06source\x18\x02 \x01(\x0e\x32!.recserve.v1.RecommendationSource\x12\x34\n\x0f\x66\x61llback_reason\x18\x03 \x01(\x0e\x32\x1b.recserve.v1.FallbackReason\x12\x12\n\nmodel_name\x18\x04 \x01(\t\x12\x15\n\rmodel_version\x18\x05 \x01(\x03\";\n\nScoredItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\r\n\x05title\x18\x03 \x01(\t*\x86\x01\n\x14RecommendationSource\x12%\n!RECOMMENDATION_SOURCE_UNSPECIFIED\x10\x00\x12!\n\x1dRECOMMENDATION_SOURCE_USER_ID\x10\x01\x12$\n RECOMMENDATION_SOURCE_POPULARITY\x10\x04*S\n\x0e\x46\x61llbackReason\x12\x1f\n\x1b\x46\x41LLBACK_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x46\x41LLBACK_REASON_UNKNOWN_USER\x10\x01\x32h\n\x15RecommendationService\x12O\n\tRecommend\x12\x1d.recserve.v1.RecommendRequest\x1a\x1e.recserve.v1.RecommendResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(recserve/v1/recommendation_service.proto\x12\x0brecserve.v1\"^\n\x10RecommendRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\t\n\x01k\x18\x04 \x01(\x05\x12\r\n\x05model\x18\x05 \x01(\t\x12\x14\n\x0cinclude_seen\x18\x06 \x01(\x08\x42\x07\n\x05query\"\xcf\x01\n\x11RecommendResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.recserve.v1.ScoredItem\x12\x31\n\x06source\x18\x02 \x01(\x0e\x32!.recserve.v1.RecommendationSource\x12\x34\n\x0f\x66\x61llback_reason\x18\x03 \x01(\x0e\x32\x1b.recserve.v1.FallbackReason\x12\x12\n\nmodel_name\x18\x04 \x01(\t\x12\x15\n\rmodel_version\x18\x05 \x01(\x03\"H\n\x15\x42\x61tchRecommendRequest\x12/\n\x08requests\x18\x01 \x03(\x0b\x32\x1d.recserve.v1.RecommendRequest\"K\n\x16\x42\x61tchRecommendResponse\x12\x31\n\tresponses\x18\x01 \x03(\x0b\x32\x1e.recserve.v1.RecommendResponse\";\n\nScoredItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\r\n\x05title\x18\x03 \x01(\t*\x86\x01\n\x14RecommendationSource\x12%\n!RECOMMENDATION_SOURCE_UNSPECIFIED\x10\x00\x12!\n\x1dRECOMMENDATION_SOURCE_USER_ID\x10\x01\x12$\n RECOMMENDATION_SOURCE_POPULARITY\x10\x04*S\n\x0e\x46\x61llbackReason\x12\x1f\n\x1b\x46\x41LLBACK_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x46\x41LLBACK_REASON_UNKNOWN_USER\x10\x01\x32\xc8\x01\n\x15RecommendationService\x12O\n\tRecommend\x12\x1d.recserve.v1.RecommendRequest\x1a\x1e.recserve.v1.RecommendResponse\"\x03\x90\x02\x01\x12^\n\x0e\x42\x61tchRecommend\x12\".recserve.v1.BatchRecommendRequest\x1a#.recserve.v1.BatchRecommendResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,16 +33,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['Recommend']._loaded_options = None
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['Recommend']._serialized_options = b'\220\002\001'
-  _globals['_RECOMMENDATIONSOURCE']._serialized_start=425
-  _globals['_RECOMMENDATIONSOURCE']._serialized_end=559
-  _globals['_FALLBACKREASON']._serialized_start=561
-  _globals['_FALLBACKREASON']._serialized_end=644
+  _globals['_RECOMMENDATIONSERVICE'].methods_by_name['BatchRecommend']._loaded_options = None
+  _globals['_RECOMMENDATIONSERVICE'].methods_by_name['BatchRecommend']._serialized_options = b'\220\002\001'
+  _globals['_RECOMMENDATIONSOURCE']._serialized_start=576
+  _globals['_RECOMMENDATIONSOURCE']._serialized_end=710
+  _globals['_FALLBACKREASON']._serialized_start=712
+  _globals['_FALLBACKREASON']._serialized_end=795
   _globals['_RECOMMENDREQUEST']._serialized_start=57
   _globals['_RECOMMENDREQUEST']._serialized_end=151
   _globals['_RECOMMENDRESPONSE']._serialized_start=154
   _globals['_RECOMMENDRESPONSE']._serialized_end=361
-  _globals['_SCOREDITEM']._serialized_start=363
-  _globals['_SCOREDITEM']._serialized_end=422
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=646
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=750
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=363
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=435
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=437
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=512
+  _globals['_SCOREDITEM']._serialized_start=514
+  _globals['_SCOREDITEM']._serialized_end=573
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=798
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=998
 # @@protoc_insertion_point(module_scope)

@@ -44,6 +44,11 @@ class RecommendationServiceStub(object):
                 request_serializer=recserve_dot_v1_dot_recommendation__service__pb2.RecommendRequest.SerializeToString,
                 response_deserializer=recserve_dot_v1_dot_recommendation__service__pb2.RecommendResponse.FromString,
                 _registered_method=True)
+        self.BatchRecommend = channel.unary_unary(
+                '/recserve.v1.RecommendationService/BatchRecommend',
+                request_serializer=recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendRequest.SerializeToString,
+                response_deserializer=recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendResponse.FromString,
+                _registered_method=True)
 
 
 class RecommendationServiceServicer(object):
@@ -71,6 +76,18 @@ class RecommendationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchRecommend(self, request, context):
+        """Ranks the catalogue for up to 256 requests: all are answered, in their order,
+        or none is and the one status says why. For offline jobs; calls of Recommend
+        at the same time share model calls by themselves.
+
+        INVALID_ARGUMENT: INVALID_FIELDS with the place of each violation, as in
+        requests[3].k. The rest is as for Recommend, for the batch as a whole.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommendationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +95,11 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.Recommend,
                     request_deserializer=recserve_dot_v1_dot_recommendation__service__pb2.RecommendRequest.FromString,
                     response_serializer=recserve_dot_v1_dot_recommendation__service__pb2.RecommendResponse.SerializeToString,
+            ),
+            'BatchRecommend': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchRecommend,
+                    request_deserializer=recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendRequest.FromString,
+                    response_serializer=recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -112,6 +134,33 @@ class RecommendationService(object):
             '/recserve.v1.RecommendationService/Recommend',
             recserve_dot_v1_dot_recommendation__service__pb2.RecommendRequest.SerializeToString,
             recserve_dot_v1_dot_recommendation__service__pb2.RecommendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchRecommend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recserve.v1.RecommendationService/BatchRecommend',
+            recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendRequest.SerializeToString,
+            recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendResponse.FromString,
             options,
             channel_credentials,
             insecure,

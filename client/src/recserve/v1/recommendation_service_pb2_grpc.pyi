@@ -51,6 +51,14 @@ class RecommendationServiceStub:
     UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
     UNEXPECTED.
     """
+    BatchRecommend: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.BatchRecommendRequest, _recommendation_service_pb2.BatchRecommendResponse]
+    """Ranks the catalogue for up to 256 requests: all are answered, in their order,
+    or none is and the one status says why. For offline jobs; calls of Recommend
+    at the same time share model calls by themselves.
+
+    INVALID_ARGUMENT: INVALID_FIELDS with the place of each violation, as in
+    requests[3].k. The rest is as for Recommend, for the batch as a whole.
+    """
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
@@ -74,6 +82,14 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline).
     UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
     UNEXPECTED.
+    """
+    BatchRecommend: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.BatchRecommendRequest, _recommendation_service_pb2.BatchRecommendResponse]  # type: ignore[assignment]
+    """Ranks the catalogue for up to 256 requests: all are answered, in their order,
+    or none is and the one status says why. For offline jobs; calls of Recommend
+    at the same time share model calls by themselves.
+
+    INVALID_ARGUMENT: INVALID_FIELDS with the place of each violation, as in
+    requests[3].k. The rest is as for Recommend, for the batch as a whole.
     """
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -101,6 +117,20 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline).
         UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
         UNEXPECTED.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchRecommend(
+        self,
+        request: _recommendation_service_pb2.BatchRecommendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.BatchRecommendResponse, _abc.Awaitable[_recommendation_service_pb2.BatchRecommendResponse]]:
+        """Ranks the catalogue for up to 256 requests: all are answered, in their order,
+        or none is and the one status says why. For offline jobs; calls of Recommend
+        at the same time share model calls by themselves.
+
+        INVALID_ARGUMENT: INVALID_FIELDS with the place of each violation, as in
+        requests[3].k. The rest is as for Recommend, for the batch as a whole.
         """
 
 def add_RecommendationServiceServicer_to_server(servicer: RecommendationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
