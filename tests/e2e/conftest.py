@@ -35,7 +35,7 @@ class Program:
 
     def stop(self, sent: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(sent)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 def command(module: str, *arguments: object) -> list[str]:
@@ -86,7 +86,9 @@ def serve() -> Callable[..., contextlib.AbstractContextManager[Program]]:
     @contextlib.contextmanager
     def run(*arguments: object) -> Iterator[Program]:
         with subprocess.Popen(
-            command("recserve_server", "--address", "127.0.0.1:0", *arguments),
+            command(
+                "recserve_server", "--address", "127.0.0.1:0", "--admin-address", "", *arguments
+            ),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -53,7 +53,8 @@ def serving(models_dir: Path) -> Iterator[str]:
     """Starts a server on a free port, yields HOST:PORT, and stops the server."""
     say("2/3  starting the server (recserve-serve)")
     command = [sys.executable, "-m", "recserve_server", "--models", str(models_dir)]
-    command += ["--name", NAME, "--address", "127.0.0.1:0", "--log-level", "warning"]
+    command += ["--name", NAME, "--address", "127.0.0.1:0", "--admin-address", ""]
+    command += ["--log-level", "warning"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:

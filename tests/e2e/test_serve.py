@@ -116,7 +116,8 @@ def test_a_port_in_use_is_refused_in_one_line(address: str, trained: object) -> 
 
 
 def recserve_serve(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "recserve_server", *map(str, arguments)]
+    command = [sys.executable, "-m", "recserve_server", "--admin-address", ""]
+    command += map(str, arguments)
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
@@ -171,18 +172,34 @@ def test_a_stop_while_loading_ends_in_order(trained: object, serve: Serve) -> No
         assert "serving" not in program.process.stdout.read()
 
 
-def test_the_server_process_imports_no_training_library(trained: object) -> None:
-    program = f"""
-import sys
-from pathlib import Path
-from recserve_server.app import open_saved_model
-from recserve_server.model_store import ModelStore
-from recserve_server.model import Query
-ranker = ModelStore(Path({str(trained.models_dir)!r}), "", open_saved_model).load()
-assert ranker.rank([Query("42", 3)])[0].item_ids
-heavy = {{"keras", "tf_keras", "tensorflow_recommenders", "tensorflow_datasets"}}
-print(sorted(heavy & {{name.partition(".")[0] for name in sys.modules}}))
-"""
+def modules_after(program: str) -> set[str]:
+    """Runs a program in a fresh process; returns the top-level modules that it has loaded."""
+    program += "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules})"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return set(ran.stdout.split())
 
-    assert ran.stdout.strip() == "[]", ran.stderr
+
+def test_the_model_process_imports_neither_training_libraries_nor_grpc(trained: object) -> None:
+    loaded = modules_after(f"""
+from pathlib import Path
+from recserve_server.model_messages import Opening
+from recserve_server.model_process import _open
+from recserve_server.model import Query
+from recserve_server.artifact import VersionPath, read_manifest
+folder = Path({str(trained.version_dir)!r})
+manifest = read_manifest(VersionPath("films", 1, folder)).SerializeToString()
+model = _open(Opening(folder, manifest, (1, 2), 50, "info", "text"))
+assert isinstance(model.answer([Query("42", 3)])[0], bytes)
+""")
+
+    heavy = {"keras", "tf_keras", "tensorflow_recommenders", "tensorflow_datasets"}
+    assert "tensorflow" in loaded
+    assert not loaded & {*heavy, "grpc"}
+
+
+def test_the_server_process_imports_no_tensorflow() -> None:
+    loaded = modules_after("import recserve_server.lifecycle")
+
+    assert "grpc" in loaded
+    assert not loaded & {"tensorflow", "pyarrow"}

@@ -23,7 +23,7 @@ def config(tmp_path: Path) -> ServerConfig:
         address="127.0.0.1:0",
         grace_s=5.0,
         batching=BatchingConfig(max_batch_size=4, max_enqueued=8),
-        limits=Limits(max_k=50),
+        limits=Limits(max_k=50, max_batch_requests=8),
     )
 
 

@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from recserve_client import AsyncRecommenderClient, ChannelConfig, HealthStatus, UnavailableError
 from recserve_server.config import ServerConfig
 from recserve_server.lifecycle import Server, StartError
-from recserve_server.testing import MatrixRetriever, open_matrix, running_server
+from recserve_server.testing import MatrixRetriever, open_matrix, open_with, running_server
 
 SERVICES = ["", "recserve.v1.RecommendationService", "recserve.v1.ModelService"]
 NO_RETRIES = ChannelConfig(max_attempts=1)
@@ -37,7 +37,7 @@ async def test_while_the_model_loads_calls_are_refused_and_health_says_so(
         assert gate.wait(20)
         return open_matrix(folder)
 
-    server = Server(config, open_slowly)
+    server = Server(config, open_with(open_slowly))
     await server.start()
     loading = asyncio.create_task(server.load())
     async with AsyncRecommenderClient(server.address, config=NO_RETRIES) as client:
@@ -55,7 +55,7 @@ async def test_while_the_model_loads_calls_are_refused_and_health_says_so(
 
 
 async def test_a_watcher_sees_the_server_come_and_go(config: ServerConfig) -> None:
-    server = Server(replace(config, drain_delay_s=0.3), open_matrix)
+    server = Server(replace(config, drain_delay_s=0.3), open_with(open_matrix))
     await server.start()
     async with grpc.aio.insecure_channel(server.address) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
@@ -72,7 +72,7 @@ async def test_a_watcher_sees_the_server_come_and_go(config: ServerConfig) -> No
 
 
 async def test_a_port_in_use_is_refused(server: Server, config: ServerConfig) -> None:
-    second = Server(replace(config, address=server.address), open_matrix)
+    second = Server(replace(config, address=server.address), open_with(open_matrix))
 
     with pytest.raises(StartError, match="is the port in use"):
         await second.start()

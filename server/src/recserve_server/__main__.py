@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import dataclasses
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _config(arguments)
     except ValueError as error:
         parser.error(str(error))
+    if arguments.print_config:
+        print(_as_json(config))
+        return 0
     # gRPC's core would print lines of its own on standard error, between ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # After the arguments are known to be good: this imports gRPC.
@@ -31,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from recserve_server.logs import configure_logging
     from recserve_server.model_store import NoModelError
 
-    configure_logging(arguments.log_level, arguments.log_format)
+    configure_logging(config.log_level, config.log_format)
     try:
         asyncio.run(run_server(config))
     except (StartError, NoModelError) as error:
@@ -47,14 +52,31 @@ def _config(arguments: argparse.Namespace) -> ServerConfig:
         models_dir=arguments.models,
         name=arguments.name,
         address=arguments.address,
+        admin_address=arguments.admin_address,
         reflection=arguments.reflection,
         drain_delay_s=arguments.drain_delay,
         grace_s=arguments.grace,
+        log_level=arguments.log_level,
+        log_format=arguments.log_format,
         batching=BatchingConfig(
-            max_batch_size=arguments.max_batch_size, max_enqueued=arguments.max_enqueued
+            max_batch_size=arguments.max_batch_size,
+            batch_timeout_micros=arguments.batch_timeout_micros,
+            max_enqueued=arguments.max_enqueued,
+            allowed_batch_sizes=arguments.allowed_batch_sizes,
+            watchdog_s=arguments.watchdog,
         ),
         limits=Limits(max_k=arguments.max_k),
     )
+
+
+def _as_json(config: ServerConfig) -> str:
+    settings = dataclasses.asdict(config)
+    settings["batching"]["allowed_batch_sizes"] = config.batching.batch_sizes
+    return json.dumps(settings, indent=2, default=str)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(size) for size in text.split(",") if size)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add, batching = parser.add_argument, BatchingConfig()
+    add = parser.add_argument
     add(
         "--models",
         type=lambda text: Path(text).expanduser(),
@@ -74,7 +96,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--name", default="", help="model to serve; not needed if there is only one")
     add("--address", default="localhost:8500", metavar="HOST:PORT", help="port 0 picks one")
+    add(
+        "--admin-address",
+        default="localhost:9090",
+        metavar="HOST:PORT",
+        help="where to answer GET /metrics; '' for nowhere, port 0 picks one",
+    )
     add("--max-k", type=int, default=Limits().max_k, help="largest k that a request may ask")
+    _add_batching(parser)
+    _add_operation(parser)
+    add(
+        "--print-config",
+        action="store_true",
+        help="print the settings in effect as JSON and exit",
+    )
+    add("--version", action="version", version=version("recserve-server"))
+    return parser
+
+
+def _add_batching(parser: argparse.ArgumentParser) -> None:
+    add, batching = parser.add_argument, BatchingConfig()
     add(
         "--max-batch-size",
         type=int,
@@ -82,11 +123,35 @@ def _parser() -> argparse.ArgumentParser:
         help="requests per model call",
     )
     add(
+        "--batch-timeout-micros",
+        type=int,
+        default=batching.batch_timeout_micros,
+        help="longest wait for company while the server is busy",
+    )
+    add(
+        "--allowed-batch-sizes",
+        type=_sizes,
+        default=batching.allowed_batch_sizes,
+        metavar="N,N,...",
+        help="sizes to pad batches to, the last being --max-batch-size; empty picks them",
+    )
+    add(
+        "--watchdog",
+        type=float,
+        default=batching.watchdog_s,
+        metavar="SECONDS",
+        help="a model call that takes longer makes the server NOT_SERVING",
+    )
+    add(
         "--max-enqueued",
         type=int,
         default=batching.max_enqueued,
         help="requests waiting; one more is refused",
     )
+
+
+def _add_operation(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--grace", type=float, default=10.0, metavar="SECONDS", help="time to finish calls")
     add(
         "--drain-delay",
@@ -103,8 +168,6 @@ def _parser() -> argparse.ArgumentParser:
         choices=("auto", "json", "text"),
         help="auto: text on a terminal, else json",
     )
-    add("--version", action="version", version=version("recserve-server"))
-    return parser
 
 
 if __name__ == "__main__":

@@ -2,23 +2,28 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from recserve.artifact.v1 import manifest_pb2
 from recserve.v1 import (
     model_service_pb2,
     model_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
 )
+from recserve_server.calls import CallRegistry
 from recserve_server.config import ServerConfig
-from recserve_server.interceptors import CallInterceptor
-from recserve_server.model import Retriever
+from recserve_server.model import ModelRunner
+from recserve_server.model_messages import Opening
 from recserve_server.model_service import ModelService
-from recserve_server.model_store import ModelStore, OpenRetriever
+from recserve_server.model_store import ModelStore, OpenModel
+from recserve_server.process_runner import ModelProcess
 from recserve_server.recommendation_service import RecommendationService
+from recserve_server.stats import CallStats
 
 SERVICES = (
     recommendation_service_pb2.DESCRIPTOR.services_by_name["RecommendationService"].full_name,
@@ -35,33 +40,43 @@ class App:
     health: health.aio.HealthServicer
     store: ModelStore
     recommendations: RecommendationService
+    calls: CallStats
 
 
-def open_saved_model(folder: Path) -> Retriever:
-    """Opens a version with TensorFlow."""
-    # TensorFlow takes seconds to import: not before a model is there to be loaded.
-    from recserve_server.saved_model import SavedModelRetriever
+def open_in_process(
+    config: ServerConfig, folder: Path, manifest: manifest_pb2.Manifest
+) -> ModelRunner:
+    """Opens a verified version in a process of its own; an `OpenModel`."""
+    return ModelProcess(
+        Opening(
+            folder=folder,
+            manifest=manifest.SerializeToString(),
+            batch_sizes=config.batching.batch_sizes,
+            max_k=config.limits.max_k,
+            log_level=config.log_level,
+            log_format=config.log_format,
+        )
+    )
 
-    return SavedModelRetriever(folder)
 
-
-def build_app(config: ServerConfig, open_retriever: OpenRetriever) -> App:
+def build_app(config: ServerConfig, open_model: OpenModel) -> App:
     """Wires a server that is not listening yet."""
-    store = ModelStore(config.models_dir, config.name, open_retriever)
+    store = ModelStore(config, open_model)
     recommendations = RecommendationService(store, config.limits)
     health_servicer = health.aio.HealthServicer()
-    server = grpc.aio.server(interceptors=[CallInterceptor()], options=_options(config))
+    server, calls = grpc.aio.server(options=_options(config)), CallStats()
+    registry = cast(grpc.aio.Server, CallRegistry(server, calls))
     recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
-        recommendations, server
+        recommendations, registry
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(store, config.limits), server
+        ModelService(store, config.limits), registry
     )
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, registry)
     if config.reflection:
         names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
-    return App(server, health_servicer, store, recommendations)
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), registry)
+    return App(server, health_servicer, store, recommendations, calls)
 
 
 def _options(config: ServerConfig) -> list[tuple[str, int]]:

@@ -1,9 +1,10 @@
 """Items and users of an artifact, mapped from its Arrow files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,7 @@ class Catalogue:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Reads items.arrow.
+        """Maps items.arrow: what is never asked for is never read.
 
         Raises:
             OSError: the file cannot be read.
@@ -33,8 +34,8 @@ class Catalogue:
         """
         batch = _batch(path, ("item_id", "title", "train_count"))
         return cls(
-            _strings(batch, "item_id"),
-            _strings(batch, "title"),
+            _texts(batch, "item_id"),
+            _texts(batch, "title"),
             _column(batch, "train_count", pa.int64()).to_numpy(),
         )
 
@@ -74,10 +75,14 @@ class Users:
         history = _column(batch, "history", pa.large_list(pa.int32()))
         assert isinstance(history, pa.LargeListArray)  # as its type says
         offsets, item_rows = history.offsets.to_numpy(), history.values.to_numpy()
-        return cls(_strings(batch, "user_id"), offsets, item_rows)
+        return cls(_texts(batch, "user_id"), offsets, item_rows)
 
     def __len__(self) -> int:
         return len(self.row_of)
+
+    def some_ids(self, count: int) -> Iterator[str]:
+        """Returns the ids of the first `count` users, or of all if there are fewer."""
+        return islice(self.row_of, count)
 
     def history(self, row: int) -> NDArray[np.int32]:
         """Returns int32 [n]: the item rows that a user has seen, ascending."""
@@ -104,5 +109,26 @@ def _column(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> "pa.Array[pa
     return column
 
 
-def _strings(batch: pa.RecordBatch, name: str) -> list[str]:
-    return [str(value) for value in _column(batch, name, pa.string()).to_pylist()]
+def _texts(batch: pa.RecordBatch, name: str) -> "_Texts":
+    column = _column(batch, name, pa.string())
+    assert isinstance(column, pa.StringArray)  # as its type says
+    return _Texts(column)
+
+
+class _Texts(Sequence[str]):
+    """A column of strings that stays where it is mapped; only what is asked for is decoded."""
+
+    def __init__(self, column: pa.StringArray) -> None:
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> "_Texts": ...
+    def __getitem__(self, row: int | slice) -> "str | _Texts":
+        if isinstance(row, slice):
+            return _Texts(self._column[row])
+        return str(self._column[row].as_py())

@@ -6,21 +6,53 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchingConfig:
-    """How single requests are gathered into one model call."""
+    """How requests are gathered into model calls; none of it has to be set."""
 
-    max_batch_size: int = 128
+    max_batch_size: int = 256
     """Requests per model call."""
+    batch_timeout_micros: int = 5000
+    """Longest that a request waits for company while the server is busy with other calls."""
     max_enqueued: int = 1024
-    """Requests waiting; one more is refused with QUEUE_FULL."""
+    """Requests waiting; beyond it QUEUE_FULL."""
+    allowed_batch_sizes: tuple[int, ...] = ()
+    """Ascending batch sizes that the model is called with, smaller batches being padded; the last
+    is `max_batch_size`. Empty means 1, 2, 4, 8 and on in steps of at most a half."""
+    watchdog_s: float = 30.0
+    """A model call that takes longer counts as hanging: health turns to NOT_SERVING."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_batch_size <= 4096:
             raise ValueError(f"max_batch_size is {self.max_batch_size}, must be from 1 to 4096")
+        if not 0 <= self.batch_timeout_micros <= 1_000_000:
+            raise ValueError(
+                f"batch_timeout_micros is {self.batch_timeout_micros}, must be from 0 to 1000000"
+            )
         if not self.max_batch_size <= self.max_enqueued <= 1_000_000:
             raise ValueError(
                 f"max_enqueued is {self.max_enqueued}, must be from max_batch_size "
                 f"({self.max_batch_size}) to 1000000"
             )
+        if not 0 < self.watchdog_s <= 3600:
+            raise ValueError(
+                f"watchdog is {self.watchdog_s}, must be above 0, at most 3600 seconds"
+            )
+        sizes = self.allowed_batch_sizes
+        if sizes and (
+            sizes[0] < 1 or sizes[-1] != self.max_batch_size or sorted(set(sizes)) != list(sizes)
+        ):
+            raise ValueError(
+                f"allowed_batch_sizes is {','.join(map(str, sizes))}, must ascend from 1 or more "
+                f"to max_batch_size ({self.max_batch_size})"
+            )
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The allowed batch sizes, given or by default."""
+        if self.allowed_batch_sizes:
+            return self.allowed_batch_sizes
+        steps = {size for power in range(13) for size in (2**power, 3 * 2 ** (power - 1))}
+        usual = {int(size) for size in steps if size >= 8 or size in (1, 2, 4)}
+        return (*sorted(size for size in usual if size < self.max_batch_size), self.max_batch_size)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +63,8 @@ class Limits:
     """Largest k."""
     max_id_bytes: int = 128
     """Longest id or name, in UTF-8 bytes."""
+    max_batch_requests: int = 256
+    """Requests in one BatchRecommend."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_k <= 1_000_000:
@@ -52,6 +86,8 @@ class ServerConfig:
     """Model to serve; empty means the only one in `models_dir`."""
     address: str = "localhost:8500"
     """HOST:PORT to listen on; port 0 picks a free one."""
+    admin_address: str = ""
+    """HOST:PORT to answer GET /metrics on; port 0 picks a free one, empty means none."""
     reflection: bool = False
     """Whether to answer gRPC server reflection."""
     drain_delay_s: float = 0.0
@@ -60,13 +96,28 @@ class ServerConfig:
     """Time that calls in flight get to finish at shutdown."""
     max_message_bytes: int = 1_048_576
     """Largest request accepted."""
+    log_level: str = "info"
+    """Least severe records that are logged, a name of `logging` in lower case."""
+    log_format: str = "auto"
+    """`json`, `text`, or `auto`: text on a terminal."""
     batching: BatchingConfig = BatchingConfig()
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        host, separator, port = self.address.rpartition(":")
-        if not (separator and host and port.isdecimal() and int(port) <= 65535):
-            raise ValueError(f"address is {self.address!r}, must be HOST:PORT, PORT 0 to 65535")
+        _check_address("address", self.address)
+        if self.admin_address:
+            _check_address("admin_address", self.admin_address)
         for flag, seconds in (("drain_delay", self.drain_delay_s), ("grace", self.grace_s)):
             if not 0 <= seconds <= 3600:
                 raise ValueError(f"{flag} is {seconds}, must be from 0 to 3600 seconds")
+        if self.batching.max_enqueued < self.limits.max_batch_requests:
+            raise ValueError(
+                f"max_enqueued is {self.batching.max_enqueued}, must be "
+                f"{self.limits.max_batch_requests} or more for a BatchRecommend to fit"
+            )
+
+
+def _check_address(name: str, address: str) -> None:
+    host, separator, port = address.rpartition(":")
+    if not (separator and host and port.isdecimal() and int(port) <= 65535):
+        raise ValueError(f"{name} is {address!r}, must be HOST:PORT, PORT 0 to 65535")

@@ -1,16 +1,17 @@
 """What passes between a request and a model; the seams that tests and engines share."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recserve_server.batch_runner import BatchRunner
+from recserve_server.stats import PaddingStats
 
-@dataclass(frozen=True, slots=True)
-class Query:
+
+class Query(NamedTuple):
     """One validated question."""
 
     user_id: str
@@ -27,16 +28,15 @@ class Source(Enum):
     POPULARITY = "popularity"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """One answer; the three sequences are of one length, best item first."""
+    """One answer, best item first."""
 
-    item_ids: Sequence[str]
-    titles: Sequence[str]
-    scores: Sequence[float]
+    item_rows: NDArray[np.int32]
+    """int32 [n], rows of the item table, each at most once."""
+    scores: NDArray[np.float32]
+    """float32 [n], descending."""
     source: Source
-    model_name: str
-    model_version: int
 
 
 class Retriever(Protocol):
@@ -59,9 +59,22 @@ class Retriever(Protocol):
         ...
 
 
-class Ranker(Protocol):
-    """A whole model: answers questions, several at a time."""
+class ModelRunner(BatchRunner[Query, bytes], Protocol):
+    """A loaded model: takes queries, gives encoded `recserve.v1.RecommendResponse`s."""
 
-    def rank(self, queries: Sequence[Query]) -> Sequence[Ranking]:
-        """Returns one ranking per query, in order. May block; is called by one thread at a time."""
+    @property
+    def padding(self) -> PaddingStats:
+        """How full the model calls were."""
+        ...
+
+    async def connect(self) -> None:
+        """Makes it ready to run batches from the current event loop."""
+        ...
+
+    def kill(self) -> None:
+        """Ends it, if it can be ended, whatever it does."""
+        ...
+
+    async def wait_until_gone(self) -> int:
+        """Returns an exit code once it can run no more batches; most never return."""
         ...

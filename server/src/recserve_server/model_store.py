@@ -15,16 +15,15 @@ from recserve_server.artifact import (
     read_manifest,
     verify_files,
 )
-from recserve_server.catalogue import Catalogue, Users
+from recserve_server.config import ServerConfig
 from recserve_server.errors import NotReady, UnknownModel
-from recserve_server.model import Query, Ranker, Retriever
-from recserve_server.ranking import CatalogueRanker
+from recserve_server.model import ModelRunner
 
 _log = logging.getLogger(__name__)
-_WARM_UP_BATCH_SIZES = (1, 2, 64)
 
-OpenRetriever = Callable[[Path], Retriever]
-"""Opens the folder of a version; raises OSError or ValueError if it cannot."""
+
+OpenModel = Callable[[ServerConfig, Path, manifest_pb2.Manifest], ModelRunner]
+"""Loads and warms up a verified version; raises OSError or ValueError if it cannot be served."""
 
 
 class State(Enum):
@@ -57,28 +56,29 @@ class ModelStore:
     `load` runs on any one thread; what it changes is read by others only as whole objects.
     """
 
-    def __init__(self, models_dir: Path, name: str, open_retriever: OpenRetriever) -> None:
-        """Takes the model's name, "" for the only one there is, and how to open a version."""
-        self._models_dir, self._name = models_dir, name
-        self._open_retriever = open_retriever
+    def __init__(self, config: ServerConfig, open_model: OpenModel) -> None:
+        """Takes where and which model to look for, and how to open a verified version."""
+        self._config, self._open_model = config, open_model
         self._versions: list[ModelVersion] = []
         self._serving: ModelVersion | None = None
 
-    def load(self) -> Ranker:
+    def load(self) -> ModelRunner:
         """Verifies, loads and warms up the newest version that passes; older ones are the fallback.
 
         Raises:
             NoModelError: none passed, or it is not clear which model to serve.
         """
         try:
-            self._versions = [ModelVersion(found) for found in find_versions(self._models_dir)]
+            self._versions = [
+                ModelVersion(found) for found in find_versions(self._config.models_dir)
+            ]
         except ArtifactError as error:
             raise NoModelError(str(error)) from error
         for version in self._candidates():
-            ranker = self._try(version)
-            if ranker is not None:
+            model = self._try(version)
+            if model is not None:
                 self._serving = version
-                return ranker
+                return model
         refused = next(each for each in self._versions if each.state is State.REFUSED)
         raise NoModelError(
             f"no version of {refused.location.name} can be served; the newest, "
@@ -121,25 +121,26 @@ class ModelStore:
         names = sorted({each.location.name for each in self._versions})
         if not names:
             raise NoModelError(
-                f"{self._models_dir} holds no model: expected NAME/VERSION/manifest.json"
+                f"{self._config.models_dir} holds no model: expected NAME/VERSION/manifest.json"
             )
-        if not self._name and len(names) > 1:
+        if not self._config.name and len(names) > 1:
             raise NoModelError(
-                f"{self._models_dir} holds several models, choose one by name: {', '.join(names)}"
+                f"{self._config.models_dir} holds several models, choose one by name: "
+                f"{', '.join(names)}"
             )
-        name = self._name or names[0]
+        name = self._config.name or names[0]
         if name not in names:
             raise NoModelError(
-                f"{self._models_dir} holds no model {name!r}, only {', '.join(names)}"
+                f"{self._config.models_dir} holds no model {name!r}, only {', '.join(names)}"
             )
         return [each for each in self._versions if each.location.name == name]
 
-    def _try(self, version: ModelVersion) -> Ranker | None:
+    def _try(self, version: ModelVersion) -> ModelRunner | None:
         version.state = State.LOADING
         try:
             version.manifest = read_manifest(version.location)
             verify_files(version.location.path, version.manifest)
-            ranker = self._open(version)
+            model = self._open_model(self._config, version.location.path, version.manifest)
         except (ArtifactError, OSError, ValueError) as error:
             version.state, version.state_message = State.REFUSED, str(error)
             _log.error(
@@ -153,37 +154,4 @@ class ModelStore:
             return None
         version.load_time = datetime.datetime.now(datetime.UTC)
         version.state = State.SERVING
-        return ranker
-
-    def _open(self, version: ModelVersion) -> Ranker:
-        path, model = version.location.path, version.manifest.model
-        catalogue = Catalogue.open(path / "items.arrow")
-        users = Users.open(path / "users.arrow")
-        if (len(catalogue), len(users)) != (model.item_count, model.user_count):
-            raise ArtifactError(
-                f"the tables hold {len(catalogue)} items and {len(users)} users, manifest.json "
-                f"says {model.item_count} and {model.user_count}"
-            )
-        ranker = CatalogueRanker(
-            self._open_retriever(path),
-            catalogue,
-            users,
-            name=version.location.name,
-            version=version.location.version,
-        )
-        _warm_up(ranker, users)
-        return ranker
-
-
-def _warm_up(ranker: Ranker, users: Users) -> None:
-    """Asks for what callers will ask for: the first call of a graph takes many times the rest."""
-    user_ids = list(users.row_of)
-    if not user_ids:
-        raise ValueError("users.arrow holds no users")
-    for size in _WARM_UP_BATCH_SIZES:
-        # Seen items included: a user who has seen everything rightly gets an empty list.
-        queries = [Query(user_ids[i % len(user_ids)], k=10, include_seen=True) for i in range(size)]
-        rankings = ranker.rank(queries)
-        if any(not ranking.item_ids for ranking in rankings):
-            raise ValueError("warm-up gave an empty ranking")
-    ranker.rank([Query("", k=10)])
+        return model

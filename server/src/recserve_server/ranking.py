@@ -1,27 +1,27 @@
 """Turns a batch of questions into one retrieval and its answers; pure NumPy."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recserve_server.catalogue import Catalogue, Users
+from recserve_server.errors import ModelFailed, ServingError
 from recserve_server.model import Query, Ranking, Retriever, Source
 
-_NOTHING_EXCLUDED = np.empty((0, 2), np.int32)
+_log = logging.getLogger(__name__)
+_NOTHING = np.empty(0, np.int32)
 
 
 class CatalogueRanker:
     """Known users are ranked by the retriever, all others by popularity."""
 
-    def __init__(
-        self, retriever: Retriever, catalogue: Catalogue, users: Users, *, name: str, version: int
-    ) -> None:
+    def __init__(self, retriever: Retriever, catalogue: Catalogue, users: Users) -> None:
         self._retriever, self._catalogue, self._users = retriever, catalogue, users
-        self._name, self._version = name, version
 
-    def rank(self, queries: Sequence[Query]) -> list[Ranking]:
-        """Returns one ranking per query, in order.
+    def rank(self, queries: Sequence[Query]) -> list[Ranking | ServingError]:
+        """Returns one ranking per query, in order; `ModelFailed` where it is not made of numbers.
 
         Raises:
             ValueError: the retriever broke its contract.
@@ -36,7 +36,9 @@ class CatalogueRanker:
             for query, row in zip(queries, user_rows, strict=True)
         ]
 
-    def _rank_known(self, queries: list[Query], user_rows: list[int]) -> list[Ranking]:
+    def _rank_known(
+        self, queries: list[Query], user_rows: list[int]
+    ) -> list[Ranking | ServingError]:
         if not queries:
             return []
         k = min(max(query.k for query in queries), len(self._catalogue))
@@ -45,40 +47,47 @@ class CatalogueRanker:
         )
         if rows.shape != (len(queries), k) or scores.shape != rows.shape:
             raise ValueError(f"retrieved {rows.shape} rows and {scores.shape} scores")
-        if np.isnan(scores).any():
-            raise ValueError("retrieved scores are not numbers")
-        # Excluded items stand behind all others, so what is eligible is a prefix.
-        eligible = np.count_nonzero(scores > -np.inf, axis=1).tolist()
-        return [
-            self._ranking(rows[i, :count], scores[i, :count], Source.USER_ID)
-            for i, query in enumerate(queries)
-            for count in [min(query.k, eligible[i])]
-        ]
+        if self._is_sound(rows, scores):
+            counts = [query.k for query in queries]
+            if scores[:, -1].min() == -np.inf:
+                # Excluded items stand behind all others, so what is eligible is a prefix.
+                eligible = np.count_nonzero(scores > -np.inf, axis=1).tolist()
+                counts = [min(pair) for pair in zip(counts, eligible, strict=True)]
+            return [
+                Ranking(rows[i, :count], scores[i, :count], Source.USER_ID)
+                for i, count in enumerate(counts)
+            ]
+        return self._one_by_one(queries, user_rows)
+
+    def _is_sound(self, rows: NDArray[np.int32], scores: NDArray[np.float32]) -> bool:
+        # Few calls, each over all: NumPy's overhead is what a small batch costs.
+        return not np.isnan(scores.min()) and rows.view(np.uint32).max() < len(self._catalogue)
+
+    def _one_by_one(
+        self, queries: list[Query], user_rows: list[int]
+    ) -> list[Ranking | ServingError]:
+        """Finds out whose ranking is broken; the others are answered."""
+        if len(queries) > 1:
+            return [
+                each
+                for query, row in zip(queries, user_rows, strict=True)
+                for each in self._rank_known([query], [row])
+            ]
+        _log.error("the model gave scores that are not numbers or rows outside the catalogue")
+        return [ModelFailed()]
 
     def _excluded(self, queries: list[Query], user_rows: list[int]) -> NDArray[np.int32]:
         histories = [
-            _NOTHING_EXCLUDED[:, 0] if query.include_seen else self._users.history(row)
+            _NOTHING if query.include_seen else self._users.history(row)
             for query, row in zip(queries, user_rows, strict=True)
         ]
-        positions = np.repeat(
-            np.arange(len(queries), dtype=np.int32), [len(history) for history in histories]
-        )
-        return np.stack([positions, np.concatenate(histories)], axis=1)
+        lengths = [len(history) for history in histories]
+        pairs = np.zeros((sum(lengths), 2), np.int32)
+        np.concatenate(histories, out=pairs[:, 1])
+        if len(queries) > 1:
+            pairs[:, 0] = np.repeat(np.arange(len(queries)), lengths)
+        return pairs
 
     def _rank_by_popularity(self, query: Query) -> Ranking:
         rows, counts = self._catalogue.by_popularity
-        return self._ranking(rows[: query.k], counts[: query.k], Source.POPULARITY)
-
-    def _ranking(
-        self, rows: NDArray[np.int32], scores: NDArray[np.float32], source: Source
-    ) -> Ranking:
-        item_rows = rows.tolist()
-        item_ids, titles = self._catalogue.item_ids, self._catalogue.titles
-        return Ranking(
-            item_ids=[item_ids[row] for row in item_rows],
-            titles=[titles[row] for row in item_rows],
-            scores=scores.tolist(),
-            source=source,
-            model_name=self._name,
-            model_version=self._version,
-        )
+        return Ranking(rows[: query.k], counts[: query.k], Source.POPULARITY)

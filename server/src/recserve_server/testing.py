@@ -1,5 +1,6 @@
 """A real server without TensorFlow: gRPC on loopback, artifacts on disk, NumPy for the model."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -13,9 +14,15 @@ from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from recserve.artifact.v1 import manifest_pb2
+from recserve_server.batch_runner import Done
+from recserve_server.batch_thread import BatchThread
 from recserve_server.config import ServerConfig
+from recserve_server.errors import ModelFailed
 from recserve_server.lifecycle import Server
-from recserve_server.model_store import OpenRetriever
+from recserve_server.loaded_model import LoadedModel, OpenRetriever
+from recserve_server.model import Query
+from recserve_server.model_store import OpenModel
+from recserve_server.stats import PaddingStats
 
 _MATRIX = "saved_model.pb"
 
@@ -84,6 +91,80 @@ def open_matrix(folder: Path) -> MatrixRetriever:
     return MatrixRetriever(np.load(folder / _MATRIX))
 
 
+class ModelThread(BatchThread[Query, bytes]):
+    """A `ModelRunner` in the server's own process, over any `Retriever`."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        super().__init__(model.answer)
+        self.model = model
+
+    @property
+    def padding(self) -> PaddingStats:
+        """How full the model calls were."""
+        return self.model.padding
+
+    async def connect(self) -> None:
+        """Has nothing to do."""
+
+    def kill(self) -> None:
+        """Does nothing: a thread cannot be ended."""
+
+    async def wait_until_gone(self) -> int:
+        """Never returns."""
+        never: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        return await never
+
+
+def open_with(open_retriever: OpenRetriever) -> OpenModel:
+    """Returns what opens versions in the server's own process."""
+
+    def open_model(
+        config: ServerConfig, folder: Path, manifest: manifest_pb2.Manifest
+    ) -> ModelThread:
+        model = LoadedModel(folder, manifest, open_retriever, config.batching.batch_sizes)
+        model.warm_up(config.limits.max_k)
+        return ModelThread(model)
+
+    return open_model
+
+
+@dataclass(slots=True)
+class ManualRunner:
+    """A `BatchRunner` of numbers whose batches end when a test says so; the answer is the double.
+
+    A negative number makes a batch fail; 0 gets a failure of its own instead of an answer.
+    """
+
+    batches: list[list[int]] = field(default_factory=list)
+    """Every batch so far."""
+    is_closed: bool = False
+    _done: Done[int] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a batch is under way."""
+        return self._done is not None
+
+    def start(self, requests: Sequence[int], done: Done[int]) -> None:
+        """Runs a batch; see `BatchRunner`."""
+        assert self._done is None, "two batches at a time"
+        self.batches.append(list(requests))
+        self._done = done
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Ends the batch under way, by `error` if there is one."""
+        done, self._done = self._done, None
+        assert done is not None
+        batch = self.batches[-1]
+        if error is None and min(batch) < 0:
+            error = RuntimeError("told to fail")
+        done([] if error else [2 * number if number else ModelFailed() for number in batch], error)
+
+    def close(self) -> None:
+        """Notes it."""
+        self.is_closed = True
+
+
 def write_manifest(folder: Path, *, user_count: int, item_count: int) -> None:
     """Writes the manifest of whatever files are in a version's folder."""
     paths = sorted(path for path in folder.iterdir() if path.name != "manifest.json")
@@ -113,7 +194,7 @@ async def running_server(
     config: ServerConfig, open_retriever: OpenRetriever = open_matrix
 ) -> AsyncIterator[Server]:
     """Runs a server in the current event loop for as long as the context lasts."""
-    server = Server(config, open_retriever)
+    server = Server(config, open_with(open_retriever))
     await server.start()
     try:
         await server.load()

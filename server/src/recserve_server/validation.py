@@ -12,6 +12,7 @@ from recserve_server.model import Query
 
 _DEFAULT_PAGE_SIZE = 50
 _MAX_PAGE_SIZE = 1000
+_MOST_TOLD = 16
 # All of Unicode's category Cc.
 _CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -22,22 +23,39 @@ def parse_recommend(request: recommendation_service_pb2.RecommendRequest, limits
     Raises:
         InvalidRequest: with every violation.
     """
-    violations = []
-    if request.WhichOneof("query") is None:
-        violations.append(FieldViolation("user_id", "is missing, must be given"))
-    else:
-        violations += _text_violations("user_id", request.user_id, limits, may_be_empty=False)
-    violations += _text_violations("model", request.model, limits, may_be_empty=True)
-    if not 0 <= request.k <= limits.max_k:
-        violations.append(
-            FieldViolation(
-                "k",
-                f"is {request.k}, must be from 1 to {limits.max_k}, or 0 for {limits.default_k}",
-            )
-        )
+    violations = _recommend_violations(request, limits)
     if violations:
         raise InvalidRequest(violations)
     return Query(request.user_id, request.k or limits.default_k, request.include_seen)
+
+
+def parse_batch_recommend(
+    request: recommendation_service_pb2.BatchRecommendRequest, limits: Limits
+) -> list[Query]:
+    """Returns the queries that a valid batch of requests asks, in order.
+
+    Raises:
+        InvalidRequest: with the first 16 violations, each with the place of its request: one
+            mistake may be in every request, and a status must fit into 8 KiB of trailers.
+    """
+    count = len(request.requests)
+    if not 1 <= count <= limits.max_batch_requests:
+        raise InvalidRequest(
+            [FieldViolation("requests", f"are {count}, must be 1 to {limits.max_batch_requests}")]
+        )
+    violations = [
+        FieldViolation(f"requests[{place}].{each.field}", each.description)
+        for place, one in enumerate(request.requests)
+        for each in _recommend_violations(one, limits)
+    ]
+    if len(violations) > _MOST_TOLD:
+        more = len(violations) - _MOST_TOLD
+        violations[_MOST_TOLD:] = [FieldViolation("requests", f"have {more} more violations")]
+    if violations:
+        raise InvalidRequest(violations)
+    return [
+        Query(one.user_id, one.k or limits.default_k, one.include_seen) for one in request.requests
+    ]
 
 
 def parse_get_model(request: model_service_pb2.GetModelRequest, limits: Limits) -> tuple[str, int]:
@@ -98,6 +116,25 @@ def decode_page_token(token: str) -> tuple[str, int]:
     if not (separator and name and version.isascii() and version.isdecimal()):
         raise ValueError("not a page token")
     return name, int(version)
+
+
+def _recommend_violations(
+    request: recommendation_service_pb2.RecommendRequest, limits: Limits
+) -> list[FieldViolation]:
+    violations = []
+    if request.WhichOneof("query") is None:
+        violations.append(FieldViolation("user_id", "is missing, must be given"))
+    else:
+        violations += _text_violations("user_id", request.user_id, limits, may_be_empty=False)
+    violations += _text_violations("model", request.model, limits, may_be_empty=True)
+    if not 0 <= request.k <= limits.max_k:
+        violations.append(
+            FieldViolation(
+                "k",
+                f"is {request.k}, must be from 1 to {limits.max_k}, or 0 for {limits.default_k}",
+            )
+        )
+    return violations
 
 
 def _text_violations(

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recserve_server.catalogue import Catalogue, Users
-from recserve_server.model import Query, Source
+from recserve_server.errors import ModelFailed
+from recserve_server.model import Query, Ranking, Source
 from recserve_server.ranking import CatalogueRanker
 from recserve_server.testing import MatrixRetriever
 
@@ -25,7 +26,12 @@ def ranker(scores: np.ndarray, histories: list[list[int]]) -> CatalogueRanker:
         np.array(list(chain.from_iterable(histories)), np.int32),
     )
     retriever = MatrixRetriever(scores.astype(np.float32))
-    return CatalogueRanker(retriever, catalogue, users, name="films", version=7)
+    return CatalogueRanker(retriever, catalogue, users)
+
+
+def shown(ranking: object) -> tuple[list[int], list[float], Source]:
+    assert isinstance(ranking, Ranking)
+    return ranking.item_rows.tolist(), ranking.scores.tolist(), ranking.source
 
 
 SCORES = np.array([[0, 1, 2, 3, 4, 5], [5, 5, 5, 0, 0, 0]])
@@ -35,31 +41,29 @@ RANKER = ranker(SCORES, [[5, 3], []])
 def test_a_known_user_gets_the_best_unseen_items() -> None:
     [ranking] = RANKER.rank([Query("u0", 3)])
 
-    assert ranking.item_ids == ["i4", "i2", "i1"]
-    assert ranking.titles == ["Film 4", "Film 2", "Film 1"]
-    assert ranking.scores == [4.0, 2.0, 1.0]
-    assert ranking.source is Source.USER_ID
-    assert (ranking.model_name, ranking.model_version) == ("films", 7)
+    assert shown(ranking) == ([4, 2, 1], [4.0, 2.0, 1.0], Source.USER_ID)
 
 
 def test_seen_items_come_back_when_asked_for() -> None:
     [ranking] = RANKER.rank([Query("u0", 3, include_seen=True)])
 
-    assert ranking.item_ids == ["i5", "i4", "i3"]
+    assert ranking.item_rows.tolist() == [5, 4, 3]
 
 
 def test_a_list_ends_where_nothing_is_eligible_any_more() -> None:
     [ranking] = RANKER.rank([Query("u0", 100)])
 
-    assert ranking.item_ids == ["i4", "i2", "i1", "i0"]
+    assert ranking.item_rows.tolist() == [4, 2, 1, 0]
 
 
 def test_an_unknown_user_gets_the_most_popular_items_equal_ones_by_row() -> None:
     [ranking] = RANKER.rank([Query("stranger", 6)])
 
-    assert ranking.item_ids == ["i5", "i4", "i2", "i0", "i1", "i3"]
-    assert ranking.scores == [9.0, 5.0, 4.0, 3.0, 1.0, 1.0]
-    assert ranking.source is Source.POPULARITY
+    assert shown(ranking) == (
+        [5, 4, 2, 0, 1, 3],
+        [9.0, 5.0, 4.0, 3.0, 1.0, 1.0],
+        Source.POPULARITY,
+    )
 
 
 def test_a_user_who_has_seen_everything_gets_an_empty_list() -> None:
@@ -67,13 +71,43 @@ def test_a_user_who_has_seen_everything_gets_an_empty_list() -> None:
 
     [ranking] = full.rank([Query("u0", 3)])
 
-    assert ranking.item_ids == []
+    assert ranking.item_rows.tolist() == []
 
 
-@pytest.mark.parametrize("broken", [np.full((1, ITEM_COUNT), np.nan), np.zeros((1, 2))])
-def test_a_retriever_that_breaks_its_contract_is_found_out(broken: np.ndarray) -> None:
+def test_a_retriever_of_wrong_shapes_is_found_out() -> None:
     with pytest.raises(ValueError, match="retrieved"):
-        ranker(broken, [[]]).rank([Query("u0", 3)])
+        ranker(np.zeros((1, 2)), [[]]).rank([Query("u0", 3)])
+
+
+def test_scores_that_are_not_numbers_fail_their_own_query_only() -> None:
+    broken = SCORES.astype(float)
+    broken[0, 2] = np.nan
+    subject = ranker(broken, [[], []])
+
+    bad, good, popular = subject.rank([Query("u0", 6), Query("u1", 2), Query("stranger", 1)])
+
+    assert isinstance(bad, ModelFailed)
+    assert shown(good) == ([0, 1], [5.0, 5.0], Source.USER_ID)
+    assert shown(popular) == ([5], [9.0], Source.POPULARITY)
+
+
+class OutOfRange(MatrixRetriever):
+    def retrieve(self, user_rows, k, excluded):
+        rows, scores = super().retrieve(user_rows, k, excluded)
+        return np.where(user_rows[:, None] == 0, self.row, rows).astype(np.int32), scores
+
+
+@pytest.mark.parametrize("row", [-1, ITEM_COUNT])
+def test_a_row_outside_the_catalogue_fails_its_own_query_only(row: int) -> None:
+    subject = ranker(SCORES, [[], []])
+    retriever = OutOfRange(SCORES.astype(np.float32))
+    retriever.row = row
+    subject._retriever = retriever
+
+    bad, good = subject.rank([Query("u0", 2), Query("u1", 2)])
+
+    assert isinstance(bad, ModelFailed)
+    assert shown(good)[0] == [0, 1]
 
 
 @given(st.data())
@@ -88,4 +122,5 @@ def test_a_mixed_batch_answers_as_one_request_at_a_time_does(data: st.DataObject
         st.lists(st.builds(Query, user_ids, st.integers(1, 8), st.booleans()), max_size=8)
     )
 
-    assert subject.rank(queries) == [subject.rank([query])[0] for query in queries]
+    together = [shown(ranking) for ranking in subject.rank(queries)]
+    assert together == [shown(subject.rank([query])[0]) for query in queries]

@@ -1,0 +1,38 @@
+"""What the server and its model process say to each other, in this order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recserve_server.errors import ServingError
+from recserve_server.stats import PaddingStats
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the process is told first."""
+
+    folder: Path
+    manifest: bytes
+    """The encoded `recserve.artifact.v1.Manifest`, verified."""
+    batch_sizes: tuple[int, ...]
+    max_k: int
+    log_level: str
+    log_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What it answers: it is warm, or why it cannot be used."""
+
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a batch."""
+
+    answers: Sequence[bytes | ServingError]
+    problem: str
+    """Why the batch as a whole failed; empty if it did not."""
+    padding: PaddingStats

@@ -1,0 +1,67 @@
+"""When the next batch should start, from what the last one took; pure."""
+
+from typing import Final
+
+from recserve_server.config import BatchingConfig
+
+_SHORTEST_RETRY_S: Final = 0.01
+# Between two batches the model rests this many times what the one before took: company comes
+# meanwhile, and each batch has a price whatever its size (docs/performance.md has the sweep).
+_REST: Final = 2.0
+
+
+class Pace:
+    """The timing of one model; times are seconds on the batcher's clock."""
+
+    def __init__(self, config: BatchingConfig) -> None:
+        self._max_batch_size = config.max_batch_size
+        self._longest_wait_s = config.batch_timeout_micros * 1e-6
+        self._batch_s = 0.0
+        self._idle_since_s = float("-inf")
+        self._recent_callers = 1
+        self.running_since_s: float | None = None
+        """When the batch under way started; None if there is none."""
+
+    def started(self, now_s: float) -> None:
+        """Notes that a batch starts."""
+        self.running_since_s = now_s
+
+    def finished(self, now_s: float, callers: int) -> float:
+        """Notes that the batch is over and `callers` were in it or waiting; returns its seconds."""
+        assert self.running_since_s is not None
+        run_s = now_s - self.running_since_s
+        self.abandoned()
+        self._idle_since_s = now_s
+        self._recent_callers = callers
+        return run_s
+
+    def answered(self, run_s: float) -> None:
+        """Notes what a batch that went well has taken."""
+        self._batch_s = run_s
+
+    def abandoned(self) -> None:
+        """Notes that nobody waits for the batch under way any more."""
+        self.running_since_s = None
+
+    def is_everybody_here(self, callers: int) -> bool:
+        """Whether as many callers wait as there were lately, so that no more can be expected."""
+        return callers >= self._recent_callers
+
+    def start_s(self, oldest_s: float) -> float:
+        """Returns when to start a batch whose longest waiting caller came at `oldest_s`."""
+        rest_s = min(_REST * self._batch_s, self._longest_wait_s)
+        return min(self._idle_since_s + rest_s, oldest_s + self._longest_wait_s)
+
+    def estimated_wait_s(self, now_s: float, queue_depth: int) -> float:
+        """Returns the seconds until a new request's batch starts, if batches take what one took.
+
+        Zero while nothing runs: one slow batch can then never keep later callers out for good.
+        """
+        if self.running_since_s is None:
+            return 0.0
+        left_s = max(0.0, self.running_since_s + self._batch_s - now_s)
+        return left_s + queue_depth // self._max_batch_size * self._batch_s
+
+    def time_to_empty_s(self, queue_depth: int) -> float:
+        """Returns the seconds after which a full queue has room again, 0.01 at least."""
+        return max(_SHORTEST_RETRY_S, queue_depth / self._max_batch_size * self._batch_s)

@@ -1,0 +1,107 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recserve_server.__main__ import main
+from recserve_server.config import BatchingConfig, Limits, ServerConfig
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    assert main([*arguments, "--print-config"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def rebuilt(settings: dict) -> ServerConfig:
+    """Makes a config of what was printed: its names are those of the fields."""
+    batching = settings.pop("batching")
+    batching["allowed_batch_sizes"] = tuple(batching["allowed_batch_sizes"])
+    return ServerConfig(
+        models_dir=Path(settings.pop("models_dir")),
+        batching=BatchingConfig(**batching),
+        limits=Limits(**settings.pop("limits")),
+        **settings,
+    )
+
+
+def test_the_printed_settings_are_those_that_would_be_served_with(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = "--models m --name films --address [::1]:0 --admin-address 0.0.0.0:9000 --max-k 20"
+    flags += " --max-batch-size 32 --max-enqueued 300 --batch-timeout-micros 700 --watchdog 9"
+    flags += " --allowed-batch-sizes 4,32 --grace 3 --drain-delay 2 --reflection"
+    flags += " --log-level error --log-format json"
+
+    settings = printed(capsys, *flags.split())
+
+    assert rebuilt(settings) == ServerConfig(
+        models_dir=Path("m"),
+        name="films",
+        address="[::1]:0",
+        admin_address="0.0.0.0:9000",
+        reflection=True,
+        drain_delay_s=2.0,
+        grace_s=3.0,
+        log_level="error",
+        log_format="json",
+        batching=BatchingConfig(
+            max_batch_size=32,
+            batch_timeout_micros=700,
+            max_enqueued=300,
+            allowed_batch_sizes=(4, 32),
+            watchdog_s=9.0,
+        ),
+        limits=Limits(max_k=20),
+    )
+
+
+def test_settings_are_printed_in_the_order_of_their_declaration(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = printed(capsys, "--models", "m")
+
+    assert list(settings) == list(ServerConfig.__slots__)
+    assert list(settings["batching"]) == list(BatchingConfig.__slots__)
+    assert list(settings["limits"]) == list(Limits.__slots__)
+
+
+def test_batch_sizes_that_were_not_given_are_printed_as_they_are_picked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = printed(capsys, "--models", "m", "--max-batch-size", "20")
+
+    assert settings["batching"]["allowed_batch_sizes"] == [1, 2, 4, 8, 12, 16, 20]
+
+
+@pytest.mark.parametrize(
+    ("flags", "address"), [([], "localhost:9090"), (["--admin-address", ""], "")]
+)
+def test_operators_get_metrics_unless_they_turn_them_off(
+    capsys: pytest.CaptureFixture[str], flags: list[str], address: str
+) -> None:
+    assert printed(capsys, "--models", "m", *flags)["admin_address"] == address
+
+
+def test_an_admin_address_without_a_port_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--models", "m", "--admin-address", "localhost", "--print-config"])
+
+    assert caught.value.code == 2
+    assert "admin_address is 'localhost', must be HOST:PORT" in capsys.readouterr().err
+
+
+def test_settings_are_printed_without_grpc_or_tensorflow() -> None:
+    program = """
+import sys
+from recserve_server.__main__ import main
+assert main(["--models", "m", "--print-config"]) == 0
+print({"grpc", "numpy", "prometheus_client", "tensorflow"} & set(sys.modules), file=sys.stderr)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert ran.stderr == "set()\n"
+    assert json.loads(ran.stdout)["models_dir"] == "m"
