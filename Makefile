@@ -41,6 +41,16 @@ serve: setup ## serve the newest version until interrupted (MODELS=... ADDRESS=.
 test: setup ## every fast test, one real train, serve and ask included
 	$(RUN) pytest -q -n 2 --dist loadfile
 
+test-batcher: setup ## the batcher's state machine under 10,000 examples (about 3 minutes)
+	RECSERVE_EXAMPLES=10000 $(RUN) pytest -q --timeout 1800 tests/unit/server/test_batching_machine.py
+
+bench: setup ## measure recserve against a bare gRPC server (BENCH="--rivals --rounds 5 ...")
+	$(RUN) python benchmarks/bench.py $(BENCH)
+
+bench-growth: setup ## measure and plot what larger catalogues cost (BENCH="--sizes 1000 10000 ...")
+	$(RUN) python benchmarks/growth.py $(BENCH)
+	$(RUN) --with matplotlib==3.11.2 python benchmarks/growth_plot.py
+
 check: lint protos-check ## all of lint, stub drift, contract compatibility
 
 lint: setup ## formatting, lint, types, import direction, proto lint
@@ -73,4 +83,4 @@ wheels: $(UV) ## build dist/*.whl
 clean: ## remove what the targets made, the environment included
 	rm -rf .venv .tools build dist
 
-.PHONY: help setup demo train serve test check lint format protos protos-check wheels clean
+.PHONY: help setup demo train serve test test-batcher bench bench-growth check lint format protos protos-check wheels clean

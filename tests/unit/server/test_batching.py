@@ -378,6 +378,21 @@ async def test_a_hanging_model_can_be_replaced_and_its_late_answer_is_nobodys(
     assert not bench.batcher.hanging
 
 
+async def test_a_replaced_model_is_not_taken_to_hang_for_what_the_old_one_did(
+    bench: Bench,
+) -> None:
+    held = await bench.ask(1)
+    bench.clock.now_s = 31.0
+    bench.batcher.check_hanging()
+    with pytest.raises(NotReady):
+        await held
+
+    bench.batcher.replace(ManualRunner())
+    bench.batcher.check_hanging()
+
+    assert not bench.batcher.hanging
+
+
 async def test_the_batch_under_way_ends_on_the_runner_that_was_replaced(bench: Bench) -> None:
     before, other = await bench.ask(1), ManualRunner()
     bench.batcher.replace(other)

@@ -19,7 +19,7 @@ from recserve_server.errors import (
 )
 from recserve_server.testing import ManualRunner
 
-CONFIG = BatchingConfig(max_batch_size=3, max_enqueued=8, watchdog_s=10.0)
+CONFIG = BatchingConfig(max_batch_size=3, max_enqueued=8, watchdog_s=3.0)
 EXAMPLES = int(os.environ.get("RECSERVE_EXAMPLES", "200"))
 
 
@@ -98,15 +98,32 @@ class Batching(RuleBasedStateMachine):
         self.turn()
 
     @precondition(lambda self: self.runner.is_running)
+    @rule(again=st.booleans())
+    def hang(self, again: bool) -> None:
+        self.now_s += 4.0
+        self.batcher.check_hanging()
+        self.turn()
+        assert self.batcher.hanging
+        assert all(each.task.done() for each in self.asked), "a caller waits for a hanging model"
+        if again:
+            self.reload()
+            self.batcher.check_hanging()
+            assert not self.batcher.hanging
+
+    @precondition(lambda self: self.runner.is_running)
+    @rule(data=st.data())
+    def cancel_in_a_batch_that_fails(self, data: st.DataObject) -> None:
+        """Leaves while the batch runs whose halves are to be run again."""
+        if any(not each.task.done() for each in self.asked):
+            self.cancel(data)
+        self.end(self.runner)
+        self.turn()
+
+    @precondition(lambda self: self.runner.is_running)
     @rule(turns=st.integers(0, 4))
     def finish(self, turns: int) -> None:
         self.end(self.runner)
         self.turn(turns)
-
-    @rule()
-    def look_for_hanging(self) -> None:
-        self.batcher.check_hanging()
-        self.turn()
 
     @rule()
     def reload(self) -> None:
