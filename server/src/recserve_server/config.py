@@ -96,6 +96,9 @@ class ServerConfig:
     """Time that calls in flight get to finish at shutdown."""
     max_message_bytes: int = 1_048_576
     """Largest request accepted."""
+    max_pending: int = 256
+    """Calls that have arrived and that the server has not looked at yet; one more is refused by
+    gRPC itself, as RESOURCE_EXHAUSTED without details."""
     log_level: str = "info"
     """Least severe records that are logged, a name of `logging` in lower case."""
     log_format: str = "auto"

@@ -1,0 +1,130 @@
+"""`make bench`: recserve against the floor under it, and against rivals, on this machine.
+
+Rounds are interleaved (floor, recserve, floor, recserve ...), so that a machine that becomes slower
+meanwhile makes both slower; ratios are taken within a round.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import machine
+import questions
+import servers
+import table
+from h2load import require_h2load
+from rich.console import Console
+from scenarios import BATCH, CLOSED, FAILURES, OVERLOAD, PEAK, RIVALS, SCENARIOS, Session, Settings
+
+SCHEMA_VERSION = 1
+_OUT = Path("build/bench")
+_PEAK = "peak: recserve's throughput at 128 in flight in the same round; 80% and 200% are of that"
+
+
+def main() -> int:
+    """Runs the benchmark from the command line; returns its exit code."""
+    args = _parser().parse_args()
+    servers.unwind_on_sigterm()
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        require_h2load()
+        found = machine.describe()
+        notes = machine.warnings(found)
+        for note in notes:
+            console.print(note)
+        models = args.models or _trained(args.out, os.environ.get("TFDS_DATA_DIR"))
+        session = _measure(args, models, console)
+    except FAILURES as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    rows = table.rows(session.measurements)
+    if any(each["scenario"].startswith(OVERLOAD) for each in session.measurements):
+        notes.append(_PEAK)
+    notes += [note for row in rows for note in row.notes]
+    notes += [_not_built(name) for name in RIVALS if args.rivals and name not in _built()]
+    if not console.is_terminal:
+        console.width = max(console.width, 120)
+    console.print(table.rich_table(rows), *notes, sep="\n")
+    report = {
+        "schema_version": SCHEMA_VERSION,
+        "machine": found,
+        "arguments": vars(args) | {"models": str(models), "out": str(args.out)},
+        "notes": notes,
+        "rows": table.as_json(rows),
+        "measurements": session.measurements,
+    }
+    file = args.out / "run.json"
+    file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    console.print(f"every measurement: {file}")
+    return 0
+
+
+def _measure(args: argparse.Namespace, models: Path, console: Console) -> Session:
+    """Runs all rounds."""
+    logs = args.out / "logs"
+    with contextlib.ExitStack() as stack:
+        ours = stack.enter_context(servers.recserve(models, logs))
+        asked = questions.prepare(ours.target, models, args.out, args.seed)
+        bottom = stack.enter_context(servers.floor(asked.answer, logs))
+        settings = Settings(seconds=args.seconds, seed=args.seed, deadline_ms=args.deadline_ms)
+        session = Session(asked, settings)
+        wanted = set(args.only or SCENARIOS)
+        if OVERLOAD in wanted or args.rivals:
+            wanted.add(PEAK)  # what they are held against
+        for round_ in range(1, args.rounds + 1):
+            console.print(f"round {round_} of {args.rounds}")
+            for scenario in (name for name in CLOSED if name in wanted):
+                session.closed(round_, scenario, bottom)
+                session.closed(round_, scenario, ours)
+            if BATCH in wanted:
+                session.batch(round_, ours)
+            if OVERLOAD in wanted:
+                session.overload(round_, ours)
+            for name in _built() if args.rivals else ():
+                session.rival(round_, name, args.out)
+    return session
+
+
+def _trained(out: Path, data_dir: str | None) -> Path:
+    """Returns a folder with a model of MovieLens' size, trained unless it is there."""
+    dataset = "movielens/100k" if data_dir else "recserve_synthetic/943x1682"
+    models = out / "models" / dataset.replace("/", "-")
+    if not any(models.glob("films/*/manifest.json")):
+        command = [sys.executable, "-m", "recserve_trainer", "--dataset", dataset, "--epochs", "3"]
+        command += ["--data-dir", data_dir or str(out / "datasets")]
+        command += ["--models", str(models), "--name", "films"]
+        subprocess.run(command, check=True)
+    return models
+
+
+def _built() -> list[str]:
+    return [name for name in RIVALS if servers.rival_python(name).exists()]
+
+
+def _not_built(name: str) -> str:
+    return f"{name} is not built and was left out: make -C benchmarks/rivals {name}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--models", type=Path, help="folder of one NAME; a model is trained once if not given")
+    add("--rounds", type=int, default=5)
+    add("--seconds", type=float, default=3.0, help="of each measurement, about")
+    add("--only", action="append", choices=SCENARIOS, help="measure this; may be repeated")
+    add("--rivals", action="store_true", help="also measure the rivals that are built")
+    add("--seed", type=int, default=1, help="draws users and arrivals")
+    add("--deadline-ms", type=int, help="deadline of the open loop's requests; none by default")
+    add("--out", type=Path, default=_OUT, help="folder of run.json and everything else")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
