@@ -34,7 +34,7 @@ def test_help_explains_every_flag_with_its_default() -> None:
         ("--models", "models"),
         ("--name", "films"),
         ("--model", "collaborative"),
-        ("--index", "exact"),
+        ("--index", "auto"),
         ("--seed", "42"),
         ("--epochs", "60"),
         ("--batch-size", "512"),

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from recserve_trainer import collaborative
 from recserve_trainer.collaborative import CollaborativeTraining
 from recserve_trainer.config import FitConfig, SplitConfig
 from recserve_trainer.interactions import Dataset, Interactions, ItemTable
@@ -45,6 +46,16 @@ def test_it_learns_who_likes_what() -> None:
     assert of_own_taste > 0.95
     assert np.isfinite(logged["loss"])
     assert 0 <= logged["top_10_categorical_accuracy"] <= 1
+
+
+def test_accuracies_over_too_large_a_catalogue_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collaborative, "ACCURACY_ITEMS", ITEMS - 3)  # two items are not known
+
+    _, logged = train(epochs=1)
+
+    assert set(logged) == {"loss"}
 
 
 def test_an_item_nobody_took_has_no_vector_and_the_lowest_bias() -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from recserve_trainer.config import DatasetConfig, FitConfig, SplitConfig, TrainConfig
+from recserve_trainer.config import DatasetConfig, FitConfig, IndexConfig, SplitConfig, TrainConfig
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,20 @@ def test_any_other_name_is_refused(name: str) -> None:
         config(name=name)
 
 
-@pytest.mark.parametrize("field", ["model", "index"])
-def test_unknown_families_and_indexes_are_refused_with_the_known(field: str) -> None:
-    with pytest.raises(ValueError, match=f"{field} is 'x', must be one of"):
-        config(**{field: "x"})
+def test_an_unknown_family_is_refused_with_the_known() -> None:
+    with pytest.raises(ValueError, match="model is 'x', must be one of collaborative"):
+        config(model="x")
+
+
+def test_an_unknown_index_is_refused_with_the_known() -> None:
+    with pytest.raises(ValueError, match="index is 'x', must be one of auto, exact, scann"):
+        IndexConfig(kind="x")
+
+
+@pytest.mark.parametrize("recall", [-0.01, 1.01, float("nan")])
+def test_the_recall_asked_of_an_index_is_a_share(recall: float) -> None:
+    with pytest.raises(ValueError, match=f"min_index_recall is {recall}, must be from 0 to 1"):
+        IndexConfig(min_recall=recall)
 
 
 def config(**fields: str) -> TrainConfig:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recserve_trainer.evaluate import evaluate, score_ranking, top_k
+from recserve_trainer.evaluate import evaluate, score_ranking, top_k, users_per_chunk
 from recserve_trainer.interactions import Histories
 
 
@@ -66,6 +66,13 @@ def test_chunks_of_users_do_not_change_the_result() -> None:
 
     hits = [relevant[user][0] in np.argsort(-scores[user])[:3] for user in range(700)]
     assert found.recall == pytest.approx(np.mean(hits))
+
+
+@pytest.mark.parametrize(("item_count", "users"), [(1682, 256), (1_000_000, 33), (10**9, 1)])
+def test_so_many_users_are_scored_at_once_that_their_scores_fit_memory(
+    item_count: int, users: int
+) -> None:
+    assert users_per_chunk(item_count) == users
 
 
 def test_scores_of_the_scorer_are_not_overwritten() -> None:

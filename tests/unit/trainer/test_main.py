@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,8 @@ DEFAULTS = {
     "--name": "films",
     "--logs": None,
     "--model": "collaborative",
-    "--index": "exact",
+    "--index": "auto",
+    "--min-index-recall": "0.95",
     "--seed": "42",
     "--epochs": "60",
     "--patience": "5",
@@ -94,6 +96,8 @@ def test_every_flag_reaches_its_own_setting(configs: list[TrainConfig]) -> None:
         "--models": "m",
         "--name": "n",
         "--logs": "l",
+        "--index": "scann",
+        "--min-index-recall": "0.7",
         "--seed": "1",
         "--epochs": "2",
         "--patience": "3",
@@ -115,6 +119,7 @@ def test_every_flag_reaches_its_own_setting(configs: list[TrainConfig]) -> None:
         Path("a.zip"),
     )
     assert (config.models_dir, config.name, config.logs_dir) == (Path("m"), "n", Path("l"))
+    assert (config.index.kind, config.index.min_recall) == ("scann", 0.7)
     assert (fit.seed, fit.epochs, fit.patience, fit.batch_size) == (1, 2, 3, 4)
     assert (fit.learning_rate, fit.l2, fit.embedding_dimension) == (0.5, 0.6, 7)
     assert (split.validation_share, split.test_share) == (0.08, 0.09)
@@ -130,7 +135,8 @@ def test_every_flag_reaches_its_own_setting(configs: list[TrainConfig]) -> None:
         (["--test-share", "0.5"], "test_share is 0.5, must be above 0 and below 0.5"),
         (["--seed", "-1"], "seed is -1, must be from 0 to 2147483647"),
         (["--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
-        (["--index", "scann"], "argument --index: invalid choice: 'scann'"),
+        (["--index", "annoy"], "argument --index: invalid choice: 'annoy'"),
+        (["--min-index-recall", "2"], "min_index_recall is 2.0, must be from 0 to 1"),
     ],
 )
 def test_a_bad_value_is_wrong_usage_told_in_one_line(
@@ -176,6 +182,22 @@ def test_a_failure_is_one_line_and_exit_code_one(
 
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"recserve-train: {line}\n")
+
+
+@pytest.mark.tensorflow  # as far as importing it goes, the library is looked for before the data
+def test_scann_where_it_is_not_installed_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "scann", None)
+    monkeypatch.setitem(sys.modules, "recserve_trainer.pipeline", None)  # must not be reached
+    monkeypatch.chdir(tmp_path)
+
+    assert program.main(["--index", "scann", "--models", "models"]) == 1
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("recserve-train: the scann index cannot be used here (")
+    assert "pip install 'recserve-trainer[scann]'" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_with_traceback_the_failure_is_shown_above_its_line(

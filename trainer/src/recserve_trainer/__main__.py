@@ -16,10 +16,12 @@ from recserve_trainer.config import (
     MODEL_KINDS,
     DatasetConfig,
     FitConfig,
+    IndexConfig,
     SplitConfig,
     TrainConfig,
 )
 from recserve_trainer.errors import TrainerError
+from recserve_trainer.index_choice import EXACT_ITEMS, scann_library
 
 _DESCRIPTION = """\
 Trains a recommender model, measures it on held-out interactions beside popularity, and publishes
@@ -52,6 +54,9 @@ def _train(config: TrainConfig) -> None:
     from absl import logging as absl_logging
     from rich.console import Console
 
+    if config.index.kind == "scann":
+        # First of all: a build that does not fit TensorFlow breaks the imports below as well.
+        scann_library()
     from recserve_trainer.pipeline import run
     from recserve_trainer.progress import Progress
     from recserve_trainer.report import results_table
@@ -88,7 +93,7 @@ def _config(arguments: argparse.Namespace) -> TrainConfig:
         models_dir=arguments.models,
         name=arguments.name,
         model=arguments.model,
-        index=arguments.index,
+        index=IndexConfig(kind=arguments.index, min_recall=arguments.min_index_recall),
         split=SplitConfig(
             validation_share=arguments.validation_share, test_share=arguments.test_share
         ),
@@ -139,6 +144,7 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--traceback", action="store_true", help="on failure, show where in the code")
     parser.add_argument("--version", action="version", version=version("recserve-trainer"))
     _add_model_arguments(parser)
+    _add_index_arguments(parser)
     return parser
 
 
@@ -146,7 +152,6 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     fit, split = FitConfig(), SplitConfig()
     add = parser.add_argument_group("model").add_argument
     add("--model", default="collaborative", choices=MODEL_KINDS, help="family of the model")
-    add("--index", default="exact", choices=INDEX_KINDS, help="kind of the item index")
     add("--seed", type=int, default=fit.seed, help="same seed, same machine, same model")
     add("--epochs", type=int, default=fit.epochs, help="most passes over the interactions")
     add(
@@ -175,6 +180,24 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=split.test_share,
         help="share of each user's interactions, the newest, to test on",
+    )
+
+
+def _add_index_arguments(parser: argparse.ArgumentParser) -> None:
+    index = IndexConfig()
+    add = parser.add_argument_group("index").add_argument
+    add(
+        "--index",
+        default=index.kind,
+        choices=INDEX_KINDS,
+        help=f"how the catalogue is searched: auto is exact up to {EXACT_ITEMS:,} items, and above "
+        "that scann, approximate, where it is installed",
+    )
+    add(
+        "--min-index-recall",
+        type=float,
+        default=index.min_recall,
+        help="least share of the exact top 10 that a scann index must find to be published",
     )
 
 

@@ -11,7 +11,7 @@ MOVIELENS: Final = tuple(
     f"movielens/{version}" for version in ("100k", "1m", "20m", "25m", "latest-small")
 )
 MODEL_KINDS: Final = ("collaborative",)
-INDEX_KINDS: Final = ("exact",)
+INDEX_KINDS: Final = ("auto", "exact", "scann")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -94,6 +94,22 @@ class FitConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class IndexConfig:
+    """How the catalogue is searched, and how well it must be."""
+
+    kind: str = "auto"
+    """`exact`, `scann`, or `auto`: by the size of the catalogue."""
+    min_recall: float = 0.95
+    """Least share of the exact top 10 that a written `scann` index must find, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in INDEX_KINDS:
+            raise ValueError(f"index is {self.kind!r}, must be one of {', '.join(INDEX_KINDS)}")
+        if not 0 <= self.min_recall <= 1:
+            raise ValueError(f"min_index_recall is {self.min_recall}, must be from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
     """One training run, from dataset to published version."""
 
@@ -104,8 +120,7 @@ class TrainConfig:
     """Name to publish under: MODELS/NAME/VERSION."""
     model: str = "collaborative"
     """Family of the model."""
-    index: str = "exact"
-    """Kind of the item index."""
+    index: IndexConfig = IndexConfig()
     split: SplitConfig = SplitConfig()
     fit: FitConfig = FitConfig()
     logs_dir: Path | None = None
@@ -119,5 +134,3 @@ class TrainConfig:
             )
         if self.model not in MODEL_KINDS:
             raise ValueError(f"model is {self.model!r}, must be one of {', '.join(MODEL_KINDS)}")
-        if self.index not in INDEX_KINDS:
-            raise ValueError(f"index is {self.index!r}, must be one of {', '.join(INDEX_KINDS)}")

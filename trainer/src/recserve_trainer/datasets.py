@@ -211,8 +211,9 @@ def _read_items(builder: tfds.core.DatasetBuilder) -> ItemTable:
     genre_names = builder.info.features["movie_genres"].feature.names
     rows: dict[str, tuple[str, list[str]]] = {}
     for batch in tfds.as_numpy(builder.as_dataset(split="train").ragged_batch(_ROWS_PER_READ)):
-        splits, codes = batch["movie_genres"].row_splits, batch["movie_genres"].values
-        genres = [genre_names[code] for code in codes]
+        # Reading single numbers out of a tensor would take minutes for a million items.
+        splits = np.asarray(batch["movie_genres"].row_splits).tolist()
+        genres = [genre_names[code] for code in np.asarray(batch["movie_genres"].values).tolist()]
         for row, item_id in enumerate(batch["movie_id"]):
             of_item = genres[splits[row] : splits[row + 1]]
             rows[item_id.decode()] = (batch["movie_title"][row].decode(), of_item)

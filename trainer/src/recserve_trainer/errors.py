@@ -1,8 +1,9 @@
 """What can go wrong in a training run, each told in one line.
 
 TrainerError
-|-- DatasetError    the dataset is unknown, absent or broken
-`-- ExportError     the version could not be written or did not pass its gate
+|-- DatasetError            the dataset is unknown, absent or broken
+|-- IndexUnavailableError   the library for this kind of item index cannot be imported
+`-- ExportError             the version could not be written or did not pass its gate
 """
 
 
@@ -12,6 +13,10 @@ class TrainerError(Exception):
 
 class DatasetError(TrainerError):
     """The dataset cannot be used; the text says what to give instead."""
+
+
+class IndexUnavailableError(TrainerError):
+    """This kind of index cannot be written here; the text says what to install."""
 
 
 class ExportError(TrainerError):

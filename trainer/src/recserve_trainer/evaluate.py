@@ -16,6 +16,7 @@ Scorer = Callable[[NDArray[np.int32]], NDArray[np.float32]]
 """int32 [users] user rows -> float32 [users, items] scores, higher is better."""
 
 _USERS_PER_CHUNK = 256
+_SCORES_PER_CHUNK = 2**25  # 128 MiB, a few times over while they are being ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ def top_k(scores: NDArray[np.float32], k: int) -> NDArray[np.int32]:
     return ranked
 
 
+def users_per_chunk(item_count: int) -> int:
+    """Returns for how many users at once a catalogue is scored, so that the scores fit memory."""
+    return max(1, min(_USERS_PER_CHUNK, _SCORES_PER_CHUNK // item_count))
+
+
 def evaluate(
     scorer: Scorer, relevant: Histories, seen: Histories, *, k: int, item_count: int
 ) -> RankingMetrics:
@@ -78,8 +84,9 @@ def evaluate(
     users = np.flatnonzero(np.diff(relevant.offsets)).astype(np.int32)
     recalls, ndcgs = np.zeros(len(users)), np.zeros(len(users))
     recommended = np.zeros(item_count, dtype=bool)
-    for start in range(0, len(users), _USERS_PER_CHUNK):
-        chunk = users[start : start + _USERS_PER_CHUNK]
+    step = users_per_chunk(item_count)
+    for start in range(0, len(users), step):
+        chunk = users[start : start + step]
         scores = np.array(scorer(chunk), dtype=np.float32)
         pairs = seen.pairs(chunk)
         scores[pairs[:, 0], pairs[:, 1]] = -np.inf

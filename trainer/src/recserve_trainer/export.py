@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +17,14 @@ from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from recserve.artifact.v1 import manifest_pb2
+from recserve_trainer.config import IndexConfig
 from recserve_trainer.errors import ExportError
 from recserve_trainer.index import ExactIndex
+from recserve_trainer.index_choice import choose_index
 from recserve_trainer.interactions import Histories, ItemTable
-from recserve_trainer.parity import check_parity
+from recserve_trainer.parity import check_candidates, check_parity, check_vectors
 from recserve_trainer.retrieval import Embeddings
+from recserve_trainer.scann_index import ScannConfig, ScannIndex
 from recserve_trainer.tables import write_items, write_users
 
 MANIFEST: Final = "manifest.json"
@@ -39,7 +42,11 @@ class Artifact:
     train_counts: NDArray[np.int64]
     """[items]: training interactions, the popularity that unknown users are served by."""
     manifest: manifest_pb2.Manifest
-    """What is known of the model; version and files are filled in here."""
+    """What is known of the model; version, files and index are filled in here."""
+    index: IndexConfig = field(default_factory=IndexConfig)
+    """How the catalogue is searched."""
+    scann: ScannConfig | None = None
+    """Settings of a `scann` index, None for the defaults of the catalogue's size."""
 
 
 def publish(artifact: Artifact, models_dir: Path) -> Path:
@@ -49,20 +56,41 @@ def publish(artifact: Artifact, models_dir: Path) -> Path:
     written is removed and earlier versions stay as they are.
 
     Raises:
-        ExportError: no space, no permission, or the written model does not rank as the trainer.
+        ExportError: no space, no permission, or the written model does not rank as the trainer,
+            or its index finds too little.
+        IndexUnavailableError: the index cannot be written here.
     """
+    check_vectors(artifact.embeddings)
     model_dir = models_dir / artifact.manifest.model_name
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
         with _scratch_dir(model_dir) as scratch:
-            ExactIndex(artifact.embeddings).save(scratch)
+            artifact.manifest.index.CopyFrom(_write_index(scratch, artifact))
             write_items(scratch / "items.arrow", artifact.items, artifact.train_counts)
             write_users(scratch / "users.arrow", artifact.user_ids, artifact.histories)
-            check_parity(scratch, artifact.embeddings, artifact.histories)
             return _move_into_place(scratch, model_dir, artifact.manifest)
     except (OSError, tf.errors.OpError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message
         raise ExportError(f"nothing was published to {model_dir}: {reason}") from error
+
+
+def _write_index(folder: Path, artifact: Artifact) -> manifest_pb2.Index:
+    """Writes the SavedModel and holds it against the trainer's own scores."""
+    embeddings, histories = artifact.embeddings, artifact.histories
+    kind = choose_index(artifact.index.kind, len(embeddings.items)).kind
+    if kind == "exact":
+        ExactIndex(embeddings).save(folder)
+        check_parity(folder, embeddings, histories)
+        return manifest_pb2.Index(kind=kind, recall_at_10=1.0)
+    ScannIndex(embeddings, artifact.scann).save(folder)
+    recall = check_candidates(folder, embeddings, histories)
+    if recall < artifact.index.min_recall:
+        raise ExportError(
+            f"the scann index finds {recall:.4f} of the exact top 10, at least "
+            f"{artifact.index.min_recall} is required; use --index exact, or accept less with "
+            "--min-index-recall"
+        )
+    return manifest_pb2.Index(kind=kind, recall_at_10=recall)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ class ExactIndex(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     """User tower and catalogue; every signature is documented in docs/artifact.md."""
 
     def __init__(self, embeddings: Embeddings) -> None:
-        super().__init__(name="exact_index")
+        super().__init__(name="index")
         self.user_embeddings = tf.Variable(embeddings.users, trainable=False, name="users")
         self.item_embeddings = tf.Variable(embeddings.items, trainable=False, name="items")
         self._queries = tf.TensorSpec(
@@ -33,7 +33,9 @@ class ExactIndex(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
             "embed_users": tf.function(self.embed_users, [_ROWS]),
             "search": tf.function(self.search, [self._queries, _K, _EXCLUDED]),
         }
-        tf.saved_model.save(self, str(folder), signatures=signatures)
+        # The operations of ScaNN are the only ones that are not TensorFlow's own.
+        options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
+        tf.saved_model.save(self, str(folder), signatures=signatures, options=options)
 
     def recommend(
         self, user_rows: tf.Tensor, k: tf.Tensor, excluded: tf.Tensor

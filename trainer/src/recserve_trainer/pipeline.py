@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from recserve.artifact.v1 import manifest_pb2
@@ -11,6 +11,7 @@ from recserve_trainer.config import TrainConfig
 from recserve_trainer.datasets import load_dataset
 from recserve_trainer.evaluate import RankingMetrics, evaluate
 from recserve_trainer.export import Artifact, publish
+from recserve_trainer.index_choice import choose_index
 from recserve_trainer.interactions import Dataset, Histories
 from recserve_trainer.progress import Progress
 from recserve_trainer.split import Split, split_by_time, split_sha256
@@ -61,7 +62,6 @@ def run(config: TrainConfig, progress: Progress) -> Published:
     )
     seen = Histories.of(len(dataset.user_ids), split.train, split.validation)
     metrics = _test(dataset, split, seen, fitted)
-    progress.note("exporting, reloading and comparing with a brute force in NumPy")
     artifact = Artifact(
         embeddings=fitted.embeddings,
         user_ids=dataset.user_ids,
@@ -70,7 +70,22 @@ def run(config: TrainConfig, progress: Progress) -> Published:
         train_counts=item_counts(split.train, len(dataset.items)),
         manifest=_manifest(config, dataset, split, fitted, metrics),
     )
-    return Published(publish(artifact, config.models_dir), dataset, fitted, metrics)
+    return Published(_publish(artifact, config, progress), dataset, fitted, metrics)
+
+
+def _publish(artifact: Artifact, config: TrainConfig, progress: Progress) -> Path:
+    choice = choose_index(config.index.kind, len(artifact.items))
+    progress.note(f"index: {choice.kind}, {choice.reason}")
+    if choice.kind == "scann":
+        artifact.manifest.library_versions["scann"] = importlib.metadata.version("scann")
+    progress.note("exporting, reloading and comparing with a brute force in NumPy")
+    path = publish(
+        replace(artifact, index=replace(config.index, kind=choice.kind)), config.models_dir
+    )
+    if choice.kind == "scann":
+        recall = artifact.manifest.index.recall_at_10
+        progress.note(f"the index finds {recall:.4f} of the exact top 10")
+    return path
 
 
 def _test(
@@ -104,7 +119,6 @@ def _manifest(
             user_count=len(dataset.user_ids),
             item_count=len(dataset.items),
         ),
-        index=manifest_pb2.Index(kind=config.index),
         dataset=manifest_pb2.Dataset(
             name=dataset.name,
             version=dataset.version,

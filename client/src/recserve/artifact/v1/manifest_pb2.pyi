@@ -213,16 +213,25 @@ class Index(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
+    RECALL_AT_10_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """Kind of index; "exact" scores every item."""
+    """Kind of index: "exact" scores every item, "scann" only likely ones, and needs
+    the operations of the scann library to be loaded.
+    """
+    recall_at_10: _builtins.float
+    """Share of the exact top 10 that the written index found for up to 256 users, with
+    or without what they had seen, whichever is less; 1 for an exact index, 0 in
+    artifacts from before this was measured.
+    """
     def __init__(
         self,
         *,
         kind: _builtins.str = ...,
+        recall_at_10: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "recall_at_10", b"recall_at_10"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
