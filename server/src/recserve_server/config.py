@@ -10,7 +10,7 @@ class BatchingConfig:
 
     max_batch_size: int = 256
     """Requests per model call."""
-    batch_timeout_micros: int = 5000
+    batch_timeout_micros: int = 10_000
     """Longest that a request waits for company while the server is busy with other calls."""
     max_enqueued: int = 1024
     """Requests waiting; beyond it QUEUE_FULL."""

@@ -7,7 +7,7 @@ from recserve_server.config import BatchingConfig
 _SHORTEST_RETRY_S: Final = 0.01
 # Between two batches the model rests this many times what the one before took: company comes
 # meanwhile, and each batch has a price whatever its size (docs/performance.md has the sweep).
-_REST: Final = 2.0
+_REST: Final = 3.0
 
 
 class Pace:
