@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from recserve_trainer.block_top_k import FEWEST_ITEMS, block_top_k
 from recserve_trainer.retrieval import Embeddings
 
 _ROWS = tf.TensorSpec([None], tf.int32, name="user_rows")
@@ -66,5 +67,10 @@ class ExactIndex(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         masked = tf.tensor_scatter_nd_update(
             scores, excluded, tf.fill([tf.shape(excluded)[0]], float("-inf"))
         )
-        best = tf.math.top_k(masked, k=tf.minimum(k, tf.shape(masked)[1]))
-        return {"item_rows": best.indices, "scores": best.values}
+        item_count = self.item_embeddings.shape[0]
+        k = tf.minimum(k, item_count)
+        if item_count >= FEWEST_ITEMS:
+            rows, best = block_top_k(tf.ensure_shape(masked, [None, item_count]), k)
+        else:
+            best, rows = tf.math.top_k(masked, k)
+        return {"item_rows": rows, "scores": best}
