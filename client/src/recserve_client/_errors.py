@@ -75,7 +75,7 @@ class DeadlineExceededError(RecommenderError, TimeoutError):
 
 
 class UnavailableError(RecommenderError, ConnectionError):
-    """No server answered, or none is ready, after the automatic retries; try again later."""
+    """No server answered, none is ready, or it let the call go unseen; try again later."""
 
 
 class ServerError(RecommenderError):
@@ -88,6 +88,9 @@ _CLASS_OF: Final[Mapping[grpc.StatusCode, type[RecommenderError]]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
+    # By the server: a caller who cancels gets asyncio's CancelledError. gRPC lets go like this of
+    # calls that an overloaded server has not seen, and of those that outlast its shutdown.
+    grpc.StatusCode.CANCELLED: UnavailableError,
     grpc.StatusCode.INTERNAL: ServerError,
     grpc.StatusCode.UNKNOWN: ServerError,
     grpc.StatusCode.DATA_LOSS: ServerError,

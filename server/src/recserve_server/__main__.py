@@ -56,6 +56,7 @@ def _config(arguments: argparse.Namespace) -> ServerConfig:
         reflection=arguments.reflection,
         drain_delay_s=arguments.drain_delay,
         grace_s=arguments.grace,
+        max_pending=arguments.max_pending,
         log_level=arguments.log_level,
         log_format=arguments.log_format,
         batching=BatchingConfig(
@@ -152,6 +153,12 @@ def _add_batching(parser: argparse.ArgumentParser) -> None:
 
 def _add_operation(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add(
+        "--max-pending",
+        type=int,
+        default=1024,
+        help="calls not looked at yet; beyond it gRPC lets them go as CANCELLED",
+    )
     add("--grace", type=float, default=10.0, metavar="SECONDS", help="time to finish calls")
     add(
         "--drain-delay",

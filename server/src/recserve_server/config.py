@@ -96,9 +96,9 @@ class ServerConfig:
     """Time that calls in flight get to finish at shutdown."""
     max_message_bytes: int = 1_048_576
     """Largest request accepted."""
-    max_pending: int = 256
-    """Calls that have arrived and that the server has not looked at yet; one more is refused by
-    gRPC itself, as RESOURCE_EXHAUSTED without details."""
+    max_pending: int = 1024
+    """Calls that have arrived and that the server has not looked at yet; one more is let go by
+    gRPC itself, which callers see as CANCELLED."""
     log_level: str = "info"
     """Least severe records that are logged, a name of `logging` in lower case."""
     log_format: str = "auto"
@@ -113,6 +113,8 @@ class ServerConfig:
         for flag, seconds in (("drain_delay", self.drain_delay_s), ("grace", self.grace_s)):
             if not 0 <= seconds <= 3600:
                 raise ValueError(f"{flag} is {seconds}, must be from 0 to 3600 seconds")
+        if not 1 <= self.max_pending <= 1_000_000:
+            raise ValueError(f"max_pending is {self.max_pending}, must be from 1 to 1000000")
         if self.batching.max_enqueued < self.limits.max_batch_requests:
             raise ValueError(
                 f"max_enqueued is {self.batching.max_enqueued}, must be "

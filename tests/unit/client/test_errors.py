@@ -60,7 +60,7 @@ def caught_by(ask, **kwargs) -> RecommenderError:
         (Code.DATA_LOSS, ServerError, [], "", None),
         (Code.UNIMPLEMENTED, RecommenderError, [], "", None),
         (Code.PERMISSION_DENIED, RecommenderError, [details_pb.Help()], "", None),
-        (Code.CANCELLED, RecommenderError, [], "", None),
+        (Code.CANCELLED, UnavailableError, [], "", None),
     ],
 )  # fmt: skip
 def test_a_status_becomes_the_exception_that_tells_what_to_do(
