@@ -20,6 +20,7 @@ from ._errors import (
     FieldViolation,
     InvalidRequestError,
     RecommenderError,
+    error_code,
     from_rpc_error,
 )
 from ._types import ModelVersion
@@ -158,6 +159,8 @@ class CallGuard:
         try:
             yield
         except grpc.RpcError as error:
+            if self.closed and error_code(error) is grpc.StatusCode.CANCELLED:
+                raise RecommenderError(_CLOSED) from error
             raise from_rpc_error(error) from error
         except (ValueError, aio.UsageError) as error:
             # So gRPC says that the client was closed between the check above and the call.

@@ -107,14 +107,19 @@ class _Details:
     violations: tuple[FieldViolation, ...] = ()
 
 
+def error_code(error: grpc.RpcError) -> grpc.StatusCode | None:
+    """Returns the status of gRPC's exception, if it has one."""
+    # An interceptor may raise a bare RpcError, which has none of these methods.
+    return error.code() if hasattr(error, "code") else None
+
+
 def from_rpc_error(error: grpc.RpcError) -> RecommenderError:
     """Makes our exception from gRPC's, be it of a blocking or of an asyncio call.
 
     Never raises: details that cannot be read are left out. Use as
     `raise from_rpc_error(error) from error`.
     """
-    # An interceptor may raise a bare RpcError, which has none of these methods.
-    code = error.code() if hasattr(error, "code") else None
+    code = error_code(error)
     text = (error.details() if hasattr(error, "details") else None) or ""
     trailing = _metadata(error, "trailing_metadata")
     details = _read_details(trailing.get(_DETAILS_KEY, b""))
