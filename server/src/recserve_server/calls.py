@@ -44,7 +44,7 @@ class CallRegistry:
     * The request id is the caller's `x-request-id`, or a new one, and returns in the trailers.
     * A response may be bytes, encoded before.
 
-    It is no `grpc.aio.ServerInterceptor`: running those takes 15 us of every call
+    It is no `grpc.aio.ServerInterceptor`: even an empty one takes 5 us of every call
     (docs/performance.md).
     """
 
