@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -90,3 +91,20 @@ def test_the_model_process_ends_with_its_server_however_that_ends(program: objec
     program.process.wait(30)
 
     wait_until(lambda: not is_running(child))
+
+
+def test_a_stop_while_the_model_hangs_leaves_no_process_behind(
+    trained: object, serve: Serve
+) -> None:
+    flags = ("--models", trained.models_dir, "--watchdog", "2", "--grace", "0.2")
+    with serve(*flags) as program, ThreadPoolExecutor(1) as threads:
+        address = program.wait_for("serving").rpartition(" ")[2]
+        child = model_process(program.process.pid)
+        with RecommenderClient(address, timeout_s=20, config=NO_RETRIES) as client:
+            os.kill(child, signal.SIGSTOP)
+            held = threads.submit(client.recommend, "42")
+            time.sleep(0.5)
+
+            assert program.stop() == 0
+            assert isinstance(held.exception(30), UnavailableError)
+        wait_until(lambda: not is_running(child))

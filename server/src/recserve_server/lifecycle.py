@@ -91,6 +91,8 @@ class Server:
         await self._app.server.stop(self._config.grace_s)
         if self._batcher is not None:
             await self._batcher.close()
+            if self._batcher.hanging:
+                self._runner.kill()  # it would not see that its server has gone
         for task in self._tasks:
             task.cancel()
         # Last: until here there is something to see.
@@ -102,7 +104,10 @@ class Server:
         Raises:
             NoModelError: the model process ended and no version could be loaded again.
         """
-        await asyncio.gather(*self._tasks)
+        # Not gather: cancelled, it would take the tasks along, which a drain still needs.
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
 
     def _start_admin(self) -> None:
         address = self._config.admin_address
