@@ -30,10 +30,10 @@ def publish(items: int, kind: str, users: int, models: Path) -> Path:
     Raises:
         recserve_trainer.errors.TrainerError: it cannot be published.
     """
-    from recserve_trainer.clustered import clustered_vectors
+    from recserve_trainer.artifact.export import Artifact
+    from recserve_trainer.artifact.export import publish as publish_artifact
     from recserve_trainer.config import IndexConfig
-    from recserve_trainer.export import Artifact
-    from recserve_trainer.export import publish as publish_artifact
+    from recserve_trainer.datasets.clustered import clustered_vectors
     from recserve_trainer.interactions import ItemTable
     from recserve_trainer.retrieval import Embeddings
 

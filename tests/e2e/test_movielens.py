@@ -16,11 +16,11 @@ from rich.console import Console
 
 from recserve_client import AsyncRecommenderClient, Recommendation
 from recserve_trainer.config import DatasetConfig, SplitConfig
-from recserve_trainer.datasets import load_dataset
-from recserve_trainer.evaluate import score_ranking
+from recserve_trainer.datasets.load import load_dataset
+from recserve_trainer.evaluation.metrics import score_ranking
+from recserve_trainer.evaluation.split import Split, split_by_time
 from recserve_trainer.interactions import Dataset, Histories
 from recserve_trainer.progress import Progress
-from recserve_trainer.split import Split, split_by_time
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from recserve_client import AsyncRecommenderClient, RecommenderClient
-from recserve_trainer.evaluate import top_k
+from recserve_trainer.evaluation.metrics import top_k
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 

@@ -1,7 +1,7 @@
 import numpy as np
 
-from recserve_trainer.baselines import item_counts, popularity_scorer
-from recserve_trainer.evaluate import top_k
+from recserve_trainer.evaluation.baselines import item_counts, popularity_scorer
+from recserve_trainer.evaluation.metrics import top_k
 from recserve_trainer.interactions import Interactions
 
 # Item 1 is taken three times, item 3 once, items 0, 2 and 4 never; 4 is the end of the catalogue.

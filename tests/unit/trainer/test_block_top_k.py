@@ -4,9 +4,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recserve_trainer.block_top_k import FEWEST_ITEMS, block_top_k
-from recserve_trainer.evaluate import top_k
-from recserve_trainer.index import ExactIndex
+from recserve_trainer.evaluation.metrics import top_k
+from recserve_trainer.indexes.block_top_k import FEWEST_ITEMS, block_top_k
+from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.retrieval import Embeddings
 
 pytestmark = pytest.mark.tensorflow

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from recserve_trainer.artifact.parity import check_candidates
 from recserve_trainer.errors import ExportError
-from recserve_trainer.evaluate import top_k
-from recserve_trainer.index import ExactIndex
+from recserve_trainer.evaluation.metrics import top_k
+from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.interactions import Histories
-from recserve_trainer.parity import check_candidates
 from recserve_trainer.retrieval import Embeddings
 
 pytestmark = pytest.mark.tensorflow

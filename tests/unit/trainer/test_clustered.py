@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from recserve_trainer import clustered
-from recserve_trainer.clustered import clustered_vectors
+from recserve_trainer.datasets import clustered
+from recserve_trainer.datasets.clustered import clustered_vectors
 
 
 def test_equal_arguments_give_equal_vectors_and_others_others() -> None:

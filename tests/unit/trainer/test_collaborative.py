@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from recserve_trainer import collaborative
-from recserve_trainer.collaborative import CollaborativeTraining
 from recserve_trainer.config import FitConfig, SplitConfig
+from recserve_trainer.evaluation.split import Split, split_by_time
+from recserve_trainer.families import collaborative
+from recserve_trainer.families.collaborative import CollaborativeTraining
 from recserve_trainer.interactions import Dataset, Interactions, ItemTable
 from recserve_trainer.retrieval import Embeddings
-from recserve_trainer.split import Split, split_by_time
 
 pytestmark = pytest.mark.tensorflow
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from recserve_trainer import datasets
 from recserve_trainer.config import DatasetConfig
-from recserve_trainer.datasets import load_dataset
+from recserve_trainer.datasets import load as datasets
+from recserve_trainer.datasets.load import load_dataset
+from recserve_trainer.datasets.synthetic import SyntheticSize
+from recserve_trainer.datasets.synthetic_world import World
 from recserve_trainer.errors import DatasetError
 from recserve_trainer.interactions import Dataset
 from recserve_trainer.progress import Progress
-from recserve_trainer.synthetic import SyntheticSize
-from recserve_trainer.synthetic_world import World
 
 pytestmark = pytest.mark.tensorflow
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recserve_trainer.evaluate import evaluate, score_ranking, top_k, users_per_chunk
+from recserve_trainer.evaluation.metrics import evaluate, score_ranking, top_k, users_per_chunk
 from recserve_trainer.interactions import Histories
 
 

@@ -5,7 +5,7 @@ from math import log2
 import numpy as np
 import pytest
 
-from recserve_trainer.evaluate import RankingMetrics, evaluate
+from recserve_trainer.evaluation.metrics import RankingMetrics, evaluate
 from recserve_trainer.interactions import Histories
 
 

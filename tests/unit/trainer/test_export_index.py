@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from recserve.artifact.v1 import manifest_pb2
-from recserve_trainer import export, index_choice
-from recserve_trainer.clustered import clustered_vectors
+from recserve_trainer import index_choice
+from recserve_trainer.artifact import export
+from recserve_trainer.artifact.export import Artifact, publish
 from recserve_trainer.config import IndexConfig
+from recserve_trainer.datasets.clustered import clustered_vectors
 from recserve_trainer.errors import ExportError, IndexUnavailableError
-from recserve_trainer.export import Artifact, publish
+from recserve_trainer.indexes.scann import ScannConfig
 from recserve_trainer.interactions import Histories, ItemTable
 from recserve_trainer.retrieval import Embeddings
-from recserve_trainer.scann_index import ScannConfig
 
 pytestmark = pytest.mark.tensorflow
 needs_scann = pytest.mark.skipif(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recserve_trainer.evaluate import top_k
-from recserve_trainer.index import ExactIndex
+from recserve_trainer.evaluation.metrics import top_k
+from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.retrieval import Embeddings
 
 pytestmark = pytest.mark.tensorflow

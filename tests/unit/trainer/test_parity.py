@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from recserve_trainer.artifact.parity import check_parity, check_vectors
 from recserve_trainer.errors import ExportError
-from recserve_trainer.index import ExactIndex
+from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.interactions import Histories
-from recserve_trainer.parity import check_parity, check_vectors
 from recserve_trainer.retrieval import Embeddings
 
 pytestmark = pytest.mark.tensorflow

@@ -2,7 +2,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from recserve_trainer.evaluate import RankingMetrics
+from recserve_trainer.evaluation.metrics import RankingMetrics
 from recserve_trainer.progress import Progress
 from recserve_trainer.report import results_table
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from recserve.artifact.v1 import manifest_pb2
-from recserve_trainer import export
+from recserve_trainer.artifact import export
+from recserve_trainer.artifact.export import Artifact, publish
 from recserve_trainer.errors import ExportError
-from recserve_trainer.export import Artifact, publish
-from recserve_trainer.index import ExactIndex
+from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.interactions import Histories, ItemTable
 from recserve_trainer.retrieval import Embeddings
 

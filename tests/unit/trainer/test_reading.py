@@ -8,12 +8,12 @@ import pytest
 import tensorflow_datasets as tfds
 from rich.console import Console
 
-from recserve_trainer import datasets
 from recserve_trainer.config import DatasetConfig
-from recserve_trainer.datasets import load_dataset
+from recserve_trainer.datasets import load as datasets
+from recserve_trainer.datasets.load import load_dataset
+from recserve_trainer.datasets.synthetic import parse_size, synthetic_builder
 from recserve_trainer.interactions import Dataset
 from recserve_trainer.progress import Progress
-from recserve_trainer.synthetic import parse_size, synthetic_builder
 
 pytestmark = pytest.mark.tensorflow
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recserve_trainer.clustered import clustered_vectors
+from recserve_trainer.datasets.clustered import clustered_vectors
 from recserve_trainer.errors import ExportError
-from recserve_trainer.evaluate import top_k
-from recserve_trainer.index import ExactIndex
+from recserve_trainer.evaluation.metrics import top_k
+from recserve_trainer.indexes.exact import ExactIndex
+from recserve_trainer.indexes.scann import ScannConfig, ScannIndex
 from recserve_trainer.retrieval import Embeddings
-from recserve_trainer.scann_index import ScannConfig, ScannIndex
 
 pytestmark = [
     pytest.mark.tensorflow,

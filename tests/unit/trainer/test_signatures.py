@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recserve_trainer.index import ExactIndex
+from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.retrieval import Embeddings
 
 pytestmark = pytest.mark.tensorflow

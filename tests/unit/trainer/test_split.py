@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from recserve_trainer.config import SplitConfig
 from recserve_trainer.errors import DatasetError
+from recserve_trainer.evaluation.split import Split, split_by_time, split_sha256
 from recserve_trainer.interactions import Dataset, Interactions, ItemTable
-from recserve_trainer.split import Split, split_by_time, split_sha256
 
 CONFIG = SplitConfig(validation_share=0.1, test_share=0.2)
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recserve_trainer.config import SplitConfig
+from recserve_trainer.evaluation.split import Split, split_by_time, split_sha256
 from recserve_trainer.interactions import Dataset, Interactions, ItemTable
-from recserve_trainer.split import Split, split_by_time, split_sha256
 
 SHARES = st.floats(0.01, 0.3)
 COUNTS = st.lists(st.integers(1, 60), min_size=1, max_size=6)

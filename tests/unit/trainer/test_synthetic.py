@@ -86,7 +86,7 @@ def test_without_a_count_a_user_rates_sixty_items_or_half_of_the_catalogue(
 def test_the_features_are_those_of_movielens_1m(table: str, tmp_path: Path) -> None:
     import tensorflow_datasets as tfds
 
-    from recserve_trainer.synthetic import synthetic_builder
+    from recserve_trainer.datasets.synthetic import synthetic_builder
 
     ours = synthetic_builder(SyntheticSize(), table, tmp_path).info.features
     theirs = tfds.builder(f"movielens/1m-{table}", data_dir=tmp_path).info.features
@@ -100,8 +100,8 @@ def test_the_features_are_those_of_movielens_1m(table: str, tmp_path: Path) -> N
 
 @pytest.mark.tensorflow
 def test_both_tables_come_back_from_disk_as_the_world_made_them(tmp_path: Path) -> None:
-    from recserve_trainer.synthetic import synthetic_builder
-    from recserve_trainer.synthetic_world import World
+    from recserve_trainer.datasets.synthetic import synthetic_builder
+    from recserve_trainer.datasets.synthetic_world import World
 
     size = SyntheticSize(user_count=60, item_count=50, seed=3)
     world = World(size)
@@ -134,7 +134,7 @@ def test_both_tables_come_back_from_disk_as_the_world_made_them(tmp_path: Path) 
 
 @pytest.mark.tensorflow
 def test_each_size_and_table_has_its_own_folder(tmp_path: Path) -> None:
-    from recserve_trainer.synthetic import synthetic_builder
+    from recserve_trainer.datasets.synthetic import synthetic_builder
 
     folders = {
         synthetic_builder(parse_size(size), table, tmp_path).data_dir

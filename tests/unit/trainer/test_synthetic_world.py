@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from recserve_trainer.datasets.synthetic_words import GENRES, OCCUPATION_TEXTS, OCCUPATIONS
+from recserve_trainer.datasets.synthetic_world import UserRatings, World
 from recserve_trainer.synthetic_size import SyntheticSize
-from recserve_trainer.synthetic_words import GENRES, OCCUPATION_TEXTS, OCCUPATIONS
-from recserve_trainer.synthetic_world import UserRatings, World
 
 TWO_YEARS_S = 2 * 365 * 86_400
 
@@ -181,7 +181,7 @@ def test_a_pool_favours_the_same_items_as_the_whole_catalogue(
     whole = rating_counts(World(size))
     popular = np.argsort(-World(size).items.log_popularity)
 
-    monkeypatch.setattr("recserve_trainer.synthetic_world._FULL_SCAN_ITEMS", 100)
+    monkeypatch.setattr("recserve_trainer.datasets.synthetic_world._FULL_SCAN_ITEMS", 100)
     pooled = rating_counts(World(size))
 
     for share in (0.01, 0.1, 0.5):

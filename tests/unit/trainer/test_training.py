@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from recserve_trainer import training
 from recserve_trainer.config import DatasetConfig, FitConfig, SplitConfig, TrainConfig
 from recserve_trainer.errors import TrainerError
+from recserve_trainer.evaluation.split import Split, split_by_time
+from recserve_trainer.families import training
+from recserve_trainer.families.training import Fit
 from recserve_trainer.interactions import Dataset, Interactions, ItemTable
 from recserve_trainer.progress import Progress
 from recserve_trainer.retrieval import Embeddings
-from recserve_trainer.split import Split, split_by_time
-from recserve_trainer.training import Fit
 
 pytestmark = pytest.mark.tensorflow
 

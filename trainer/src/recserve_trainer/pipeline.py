@@ -6,16 +6,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from recserve.artifact.v1 import manifest_pb2
-from recserve_trainer.baselines import item_counts, popularity_scorer
+from recserve_trainer.artifact.export import Artifact, publish
 from recserve_trainer.config import TrainConfig
-from recserve_trainer.datasets import load_dataset
-from recserve_trainer.evaluate import RankingMetrics, evaluate
-from recserve_trainer.export import Artifact, publish
+from recserve_trainer.datasets.load import load_dataset
+from recserve_trainer.evaluation.baselines import item_counts, popularity_scorer
+from recserve_trainer.evaluation.metrics import RankingMetrics, evaluate
+from recserve_trainer.evaluation.split import Split, split_by_time, split_sha256
+from recserve_trainer.families.training import Fit, K, fit
 from recserve_trainer.index_choice import choose_index
 from recserve_trainer.interactions import Dataset, Histories
 from recserve_trainer.progress import Progress
-from recserve_trainer.split import Split, split_by_time, split_sha256
-from recserve_trainer.training import Fit, K, fit
 
 _LIBRARIES = (
     "numpy",

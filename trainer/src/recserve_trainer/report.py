@@ -3,7 +3,7 @@
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from recserve_trainer.evaluate import RankingMetrics
+from recserve_trainer.evaluation.metrics import RankingMetrics
 
 
 def results_table(metrics: dict[str, RankingMetrics]) -> Table:

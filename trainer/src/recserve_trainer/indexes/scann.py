@@ -14,8 +14,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recserve_trainer.errors import ExportError
-from recserve_trainer.index import ExactIndex
 from recserve_trainer.index_choice import scann_library
+from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.retrieval import Embeddings
 
 _FEWEST_ITEMS: Final = 16

@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recserve_trainer.errors import ExportError
-from recserve_trainer.evaluate import top_k, users_per_chunk
+from recserve_trainer.evaluation.metrics import top_k, users_per_chunk
 from recserve_trainer.interactions import Histories
 from recserve_trainer.retrieval import Embeddings
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from tensorflow_datasets.core.download import checksums
 
 from recserve_trainer.config import MOVIELENS, DatasetConfig
+from recserve_trainer.datasets.synthetic import SyntheticSize, parse_size, synthetic_builder
 from recserve_trainer.errors import DatasetError
 from recserve_trainer.interactions import Dataset, Interactions, ItemTable
 from recserve_trainer.progress import Progress
-from recserve_trainer.synthetic import SyntheticSize, parse_size, synthetic_builder
 
 _MOVIELENS_URL: Final = "https://files.grouplens.org/datasets/movielens/"
 _PROBE_TIMEOUT_S: Final = 4.0

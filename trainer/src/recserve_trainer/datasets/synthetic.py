@@ -8,9 +8,9 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import tensorflow_datasets as tfds
 
+from recserve_trainer.datasets.synthetic_words import GENRES, OCCUPATION_TEXTS, OCCUPATIONS
+from recserve_trainer.datasets.synthetic_world import Items, Users, World
 from recserve_trainer.synthetic_size import SyntheticSize, parse_size
-from recserve_trainer.synthetic_words import GENRES, OCCUPATION_TEXTS, OCCUPATIONS
-from recserve_trainer.synthetic_world import Items, Users, World
 
 __all__ = [
     "RecserveSynthetic",

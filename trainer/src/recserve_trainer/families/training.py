@@ -6,14 +6,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from recserve_trainer.collaborative import CollaborativeTraining
 from recserve_trainer.config import TrainConfig
 from recserve_trainer.errors import TrainerError
-from recserve_trainer.evaluate import evaluate
+from recserve_trainer.evaluation.metrics import evaluate
+from recserve_trainer.evaluation.split import Split
+from recserve_trainer.families.collaborative import CollaborativeTraining
 from recserve_trainer.interactions import Dataset, Histories
 from recserve_trainer.progress import Progress
 from recserve_trainer.retrieval import Embeddings
-from recserve_trainer.split import Split
 
 K = 10
 _FAMILIES = {"collaborative": CollaborativeTraining}

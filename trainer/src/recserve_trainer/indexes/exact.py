@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from recserve_trainer.block_top_k import FEWEST_ITEMS, block_top_k
+from recserve_trainer.indexes.block_top_k import FEWEST_ITEMS, block_top_k
 from recserve_trainer.retrieval import Embeddings
 
 _ROWS = tf.TensorSpec([None], tf.int32, name="user_rows")

@@ -9,12 +9,12 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 from numpy.typing import NDArray
 
-from recserve_trainer.baselines import item_counts
 from recserve_trainer.config import FitConfig
+from recserve_trainer.evaluation.baselines import item_counts
+from recserve_trainer.evaluation.split import Split
+from recserve_trainer.families.towers import ItemTower, UserTower, Vocabulary
 from recserve_trainer.interactions import Dataset, Interactions
 from recserve_trainer.retrieval import Embeddings
-from recserve_trainer.split import Split
-from recserve_trainer.towers import ItemTower, UserTower, Vocabulary
 
 _ACCURACY_AT = (10, 100)
 ACCURACY_ITEMS = 100_000

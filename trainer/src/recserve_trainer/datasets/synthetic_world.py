@@ -12,14 +12,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recserve_trainer.synthetic_size import SyntheticSize
-from recserve_trainer.synthetic_words import (
+from recserve_trainer.datasets.synthetic_words import (
     COMPANIONS,
     GENRE_WEIGHTS,
     GENRES,
     OCCUPATION_TEXTS,
     draw_titles,
 )
+from recserve_trainer.synthetic_size import SyntheticSize
 
 __all__ = ["Items", "UserRatings", "Users", "World"]
 

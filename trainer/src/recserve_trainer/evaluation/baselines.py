@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from recserve_trainer.evaluate import Scorer
+from recserve_trainer.evaluation.metrics import Scorer
 from recserve_trainer.interactions import Interactions
 
 

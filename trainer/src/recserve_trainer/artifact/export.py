@@ -17,15 +17,15 @@ from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from recserve.artifact.v1 import manifest_pb2
+from recserve_trainer.artifact.parity import check_candidates, check_parity, check_vectors
+from recserve_trainer.artifact.tables import write_items, write_users
 from recserve_trainer.config import IndexConfig
 from recserve_trainer.errors import ExportError
-from recserve_trainer.index import ExactIndex
 from recserve_trainer.index_choice import choose_index
+from recserve_trainer.indexes.exact import ExactIndex
+from recserve_trainer.indexes.scann import ScannConfig, ScannIndex
 from recserve_trainer.interactions import Histories, ItemTable
-from recserve_trainer.parity import check_candidates, check_parity, check_vectors
 from recserve_trainer.retrieval import Embeddings
-from recserve_trainer.scann_index import ScannConfig, ScannIndex
-from recserve_trainer.tables import write_items, write_users
 
 MANIFEST: Final = "manifest.json"
 

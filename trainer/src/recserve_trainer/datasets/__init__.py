@@ -1,0 +1,1 @@
+"""Where interactions and catalogues come from."""

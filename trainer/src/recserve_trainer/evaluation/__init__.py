@@ -1,0 +1,1 @@
+"""How models are measured: splits, metrics, baselines."""
