@@ -34,22 +34,26 @@ def publish(items: int, kind: str, users: int, models: Path) -> Path:
     from recserve_trainer.artifact.export import publish as publish_artifact
     from recserve_trainer.config import IndexConfig
     from recserve_trainer.datasets.clustered import clustered_vectors
-    from recserve_trainer.interactions import ItemTable
-    from recserve_trainer.retrieval import Embeddings
+    from recserve_trainer.retrieval import Embeddings, RetrievalModel
+    from recserve_trainer.tables import ItemTable, UserTable, category_column, number_column
 
     random = np.random.default_rng(_SEED)
     artifact = Artifact(
-        embeddings=Embeddings(
-            users=clustered_vectors(users, _DIMENSIONS, seed=_SEED, part=1),
-            items=clustered_vectors(items, _DIMENSIONS, seed=_SEED),
+        model=RetrievalModel(
+            Embeddings(
+                users=clustered_vectors(users, _DIMENSIONS, seed=_SEED, part=1),
+                items=clustered_vectors(items, _DIMENSIONS, seed=_SEED),
+            )
         ),
-        user_ids=[str(row) for row in range(users)],
+        users=UserTable([str(row) for row in range(users)]),
         histories=_histories(items, users, random),
         items=ItemTable(
             ids=[str(row) for row in range(items)],
             titles=[f"Film number {row} (1999)" for row in range(items)],
-            years=[1999] * items,
-            genres=[["Drama"]] * items,
+            columns={
+                "year": number_column([1999] * items),
+                "genres": category_column([["Drama"]] * items),
+            },
         ),
         train_counts=random.zipf(1.5, items).clip(max=_MOST_INTERACTIONS),
         manifest=_manifest(items, users),

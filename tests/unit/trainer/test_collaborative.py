@@ -1,17 +1,19 @@
 import numpy as np
 import pytest
 
-from recserve_trainer.config import FitConfig, SplitConfig
+from recserve_trainer.config import SplitConfig
 from recserve_trainer.evaluation.split import Split, split_by_time
 from recserve_trainer.families import collaborative
 from recserve_trainer.families.collaborative import CollaborativeTraining
-from recserve_trainer.interactions import Dataset, Interactions, ItemTable
+from recserve_trainer.fit_configs import CollaborativeConfig
+from recserve_trainer.interactions import Dataset, Interactions
 from recserve_trainer.retrieval import Embeddings
+from recserve_trainer.tables import ItemTable, UserTable
 
 pytestmark = pytest.mark.tensorflow
 
 USERS, ITEMS = 40, 30
-CONFIG = FitConfig(embedding_dimension=8, batch_size=64, learning_rate=0.02, seed=3)
+CONFIG = CollaborativeConfig(embedding_dimension=8, batch_size=64, learning_rate=0.02, seed=3)
 
 
 def two_tastes() -> tuple[Dataset, Split]:
@@ -26,16 +28,18 @@ def two_tastes() -> tuple[Dataset, Split]:
     times = np.tile(np.arange(10), USERS)
     interactions = Interactions(users, items, np.ones(len(rows), np.float32), times)
     ids = [str(row) for row in range(ITEMS)]
-    table = ItemTable(ids, ids, [None] * ITEMS, [[]] * ITEMS)
-    dataset = Dataset("tastes", "1", [str(row) for row in range(USERS)], table, interactions)
+    table = ItemTable(ids, ids)
+    dataset = Dataset(
+        "tastes", "1", UserTable([str(row) for row in range(USERS)]), table, interactions
+    )
     return dataset, split_by_time(interactions, SplitConfig())
 
 
-def train(epochs: int, config: FitConfig = CONFIG) -> tuple[Embeddings, dict[str, float]]:
+def train(epochs: int, config: CollaborativeConfig = CONFIG) -> tuple[Embeddings, dict[str, float]]:
     training = CollaborativeTraining(*two_tastes(), config)
     for _ in range(epochs):
         logged = training.run_epoch()
-    return training.embeddings(), logged
+    return training.model().embeddings, logged
 
 
 def test_it_learns_who_likes_what() -> None:
@@ -68,7 +72,7 @@ def test_an_item_nobody_took_has_no_vector_and_the_lowest_bias() -> None:
 
 def test_the_same_seed_gives_the_same_vectors_and_another_seed_others() -> None:
     one, again, other = (
-        train(2, FitConfig(embedding_dimension=8, batch_size=64, seed=seed))[0]
+        train(2, CollaborativeConfig(embedding_dimension=8, batch_size=64, seed=seed))[0]
         for seed in (3, 3, 4)
     )
 

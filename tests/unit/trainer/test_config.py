@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from recserve_trainer.config import DatasetConfig, FitConfig, IndexConfig, SplitConfig, TrainConfig
+from recserve_trainer.config import DatasetConfig, IndexConfig, SplitConfig, TrainConfig
+from recserve_trainer.fit_configs import CollaborativeConfig
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_a_fit_out_of_range_says_what_was_seen_and_what_is_allowed(
     [(name, value)] = fields.items()
 
     with pytest.raises(ValueError, match=f"{name} is {value}, must be"):
-        FitConfig(**fields)
+        CollaborativeConfig(**fields)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, -1.0])
@@ -63,11 +64,6 @@ def test_names_are_plain_folder_names(name: str) -> None:
 def test_any_other_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="name is"):
         config(name=name)
-
-
-def test_an_unknown_family_is_refused_with_the_known() -> None:
-    with pytest.raises(ValueError, match="model is 'x', must be one of collaborative"):
-        config(model="x")
 
 
 def test_an_unknown_index_is_refused_with_the_known() -> None:

@@ -13,6 +13,7 @@ from recserve_trainer.datasets.synthetic_world import World
 from recserve_trainer.errors import DatasetError
 from recserve_trainer.interactions import Dataset
 from recserve_trainer.progress import Progress
+from recserve_trainer.tables import ItemTable
 
 pytestmark = pytest.mark.tensorflow
 
@@ -87,9 +88,13 @@ def test_rows_and_ids_agree_with_the_world_that_was_written(tmp_path: Path) -> N
     assert pairs == written
     assert dataset.user_ids == [str(number) for number in range(1, 41)]
     assert dataset.items.ids == [str(number) for number in range(1, 31)]
-    for title, year in zip(dataset.items.titles, dataset.items.years, strict=True):
+    for title, year in zip(dataset.items.titles, attribute(dataset.items, "year"), strict=True):
         assert title.endswith(f"({year})")
-    assert all(genres for genres in dataset.items.genres)
+    assert all(genres for genres in attribute(dataset.items, "genres"))
+
+
+def attribute(items: ItemTable, name: str) -> list:
+    return items.columns[name].values.to_pylist()
 
 
 def check_movielens_100k(dataset: Dataset) -> None:
@@ -97,7 +102,13 @@ def check_movielens_100k(dataset: Dataset) -> None:
     assert len(set(dataset.items.titles)) == 1664
     assert len(dataset.interactions) == 100_000
     assert dataset.items.titles[49] == "Star Wars (1977)"
-    assert set(dataset.items.genres[49]) == {"Action", "Adventure", "Romance", "Sci-Fi", "War"}
+    assert set(attribute(dataset.items, "genres")[49]) == {
+        "Action",
+        "Adventure",
+        "Romance",
+        "Sci-Fi",
+        "War",
+    }
 
 
 def test_prepared_movielens_is_read_whole() -> None:

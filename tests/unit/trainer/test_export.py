@@ -12,8 +12,9 @@ from recserve_trainer.artifact import export
 from recserve_trainer.artifact.export import Artifact, publish
 from recserve_trainer.errors import ExportError
 from recserve_trainer.indexes.exact import ExactIndex
-from recserve_trainer.interactions import Histories, ItemTable
-from recserve_trainer.retrieval import Embeddings
+from recserve_trainer.interactions import Histories
+from recserve_trainer.retrieval import Embeddings, RetrievalModel
+from recserve_trainer.tables import ItemTable, UserTable, category_column, number_column
 
 pytestmark = pytest.mark.tensorflow
 
@@ -24,14 +25,16 @@ def artifact() -> Artifact:
     random = np.random.default_rng(0)
     draw = lambda rows: random.normal(size=(rows, 4)).astype(np.float32)  # noqa: E731
     return Artifact(
-        embeddings=Embeddings(draw(3), draw(5)),
-        user_ids=["1", "2", "10"],
+        model=RetrievalModel(Embeddings(draw(3), draw(5))),
+        users=UserTable(["1", "2", "10"]),
         histories=Histories(np.array([0, 2, 2, 3]), np.array([0, 2, 1], np.int32)),
         items=ItemTable(
             ["1", "2", "3", "4", "5"],
             ["A (1995)", "B", "B", "Ünïcode (2001)", ""],
-            [1995, None, None, 2001, None],
-            [["Drama"], [], ["Comedy", "Drama"], [], []],
+            {
+                "year": number_column([1995, None, None, 2001, None]),
+                "genres": category_column([["Drama"], [], ["Comedy", "Drama"], [], []]),
+            },
         ),
         train_counts=np.array([3, 0, 2, 1, 1]),
         manifest=manifest_pb2.Manifest(model_name="films"),
@@ -79,10 +82,10 @@ def test_the_tables_read_back_as_they_were(tmp_path: Path) -> None:
         "item_id": written.items.ids,
         "title": written.items.titles,
         "train_count": written.train_counts.tolist(),
-        "year": written.items.years,
-        "genres": written.items.genres,
+        "year": [1995, None, None, 2001, None],
+        "genres": [["Drama"], [], ["Comedy", "Drama"], [], []],
     }
-    assert users == {"user_id": written.user_ids, "history": HISTORIES}
+    assert users == {"user_id": written.users.ids, "history": HISTORIES}
 
 
 def save_another_model(index: ExactIndex, folder: Path) -> None:

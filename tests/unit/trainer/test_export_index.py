@@ -15,8 +15,9 @@ from recserve_trainer.config import IndexConfig
 from recserve_trainer.datasets.clustered import clustered_vectors
 from recserve_trainer.errors import ExportError, IndexUnavailableError
 from recserve_trainer.indexes.scann import ScannConfig
-from recserve_trainer.interactions import Histories, ItemTable
-from recserve_trainer.retrieval import Embeddings
+from recserve_trainer.interactions import Histories
+from recserve_trainer.retrieval import Embeddings, RetrievalModel
+from recserve_trainer.tables import ItemTable, UserTable
 
 pytestmark = pytest.mark.tensorflow
 needs_scann = pytest.mark.skipif(
@@ -31,10 +32,12 @@ def artifact(kind: str, scann: ScannConfig | None = None, min_recall: float = 0.
     items = clustered_vectors(ITEMS, 16, seed=1, clusters=50)
     ids = [str(row) for row in range(ITEMS)]
     return Artifact(
-        embeddings=Embeddings(clustered_vectors(USERS, 16, seed=1, part=1, clusters=50), items),
-        user_ids=ids[:USERS],
+        model=RetrievalModel(
+            Embeddings(clustered_vectors(USERS, 16, seed=1, part=1, clusters=50), items)
+        ),
+        users=UserTable(ids[:USERS]),
         histories=Histories(np.arange(USERS + 1), np.arange(USERS, dtype=np.int32)),
-        items=ItemTable(ids, ids, [None] * ITEMS, [[]] * ITEMS),
+        items=ItemTable(ids, ids),
         train_counts=np.ones(ITEMS, np.int64),
         manifest=manifest_pb2.Manifest(model_name="films"),
         index=IndexConfig(kind=kind, min_recall=min_recall),

@@ -16,8 +16,9 @@ from recserve_trainer.artifact import export
 from recserve_trainer.artifact.export import Artifact, publish
 from recserve_trainer.errors import ExportError
 from recserve_trainer.indexes.exact import ExactIndex
-from recserve_trainer.interactions import Histories, ItemTable
-from recserve_trainer.retrieval import Embeddings
+from recserve_trainer.interactions import Histories
+from recserve_trainer.retrieval import Embeddings, RetrievalModel
+from recserve_trainer.tables import ItemTable, UserTable
 
 pytestmark = pytest.mark.tensorflow
 
@@ -29,10 +30,10 @@ def artifact(*, length: int = 4, title: str = "title", arguments: int = 0) -> Ar
     draw = lambda rows: random.normal(size=(rows, length)).astype(np.float32)  # noqa: E731
     ids = [str(row + 1) for row in range(ITEMS)]
     return Artifact(
-        embeddings=Embeddings(draw(3), draw(ITEMS)),
-        user_ids=["1", "2", "3"],
+        model=RetrievalModel(Embeddings(draw(3), draw(ITEMS))),
+        users=UserTable(["1", "2", "3"]),
         histories=Histories(np.array([0, 1, 1, 2]), np.array([0, 1], np.int32)),
-        items=ItemTable(ids, [title] * ITEMS, [None] * ITEMS, [[]] * ITEMS),
+        items=ItemTable(ids, [title] * ITEMS),
         train_counts=np.ones(ITEMS, np.int64),
         manifest=manifest_pb2.Manifest(
             model_name="films",

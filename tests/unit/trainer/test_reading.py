@@ -83,7 +83,12 @@ def test_every_item_is_read_with_its_own_title_year_and_genres_by_name(
         )
         for each in examples(data_dir, "movies")
     }
-    rows = zip(items.titles, items.years, items.genres, strict=True)
+    rows = zip(
+        items.titles,
+        items.columns["year"].values.to_pylist(),
+        items.columns["genres"].values.to_pylist(),
+        strict=True,
+    )
     assert dict(zip(items.ids, rows, strict=True)) == expected
     assert len(items) == 30
 

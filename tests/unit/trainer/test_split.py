@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from recserve_trainer.config import SplitConfig
 from recserve_trainer.errors import DatasetError
 from recserve_trainer.evaluation.split import Split, split_by_time, split_sha256
-from recserve_trainer.interactions import Dataset, Interactions, ItemTable
+from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.tables import ItemTable, UserTable
 
 CONFIG = SplitConfig(validation_share=0.1, test_share=0.2)
 
@@ -103,9 +104,9 @@ def test_a_split_without_anything_to_test_on_is_refused() -> None:
 
 def test_the_digest_follows_the_pairs_and_nothing_else() -> None:
     rows = [(user, item, item) for user in range(2) for item in range(5)]
-    items = ItemTable(list("abcde"), list("abcde"), [None] * 5, [[]] * 5)
+    items = ItemTable(list("abcde"), list("abcde"))
     data = interactions(rows)
-    dataset = Dataset("d", "1", ["u", "v"], items, data)
+    dataset = Dataset("d", "1", UserTable(["u", "v"]), items, data)
     split = split_by_time(data, CONFIG)
     again = split_by_time(interactions(rows[::-1]), CONFIG)
     moved = Split(split.validation, split.train, split.test, "")

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from recserve_trainer.config import SplitConfig
 from recserve_trainer.evaluation.split import Split, split_by_time, split_sha256
-from recserve_trainer.interactions import Dataset, Interactions, ItemTable
+from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.tables import ItemTable, UserTable
 
 SHARES = st.floats(0.01, 0.3)
 COUNTS = st.lists(st.integers(1, 60), min_size=1, max_size=6)
@@ -45,7 +46,7 @@ def test_the_description_tells_which_share_went_where() -> None:
 
 def digest(*parts: list[tuple[int, int]]) -> str:
     ids = list("abc")
-    dataset = Dataset("d", "1", ids, ItemTable(ids, ids, [None] * 3, [[]] * 3), interactions([]))
+    dataset = Dataset("d", "1", UserTable(ids), ItemTable(ids, ids), interactions([]))
     return split_sha256(dataset, Split(*map(interactions, parts), description=""))
 
 

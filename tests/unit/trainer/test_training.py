@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from recserve_trainer.config import DatasetConfig, FitConfig, SplitConfig, TrainConfig
+from recserve_trainer.config import DatasetConfig, SplitConfig, TrainConfig
 from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluation.split import Split, split_by_time
 from recserve_trainer.families import training
 from recserve_trainer.families.training import Fit
-from recserve_trainer.interactions import Dataset, Interactions, ItemTable
+from recserve_trainer.fit_configs import CollaborativeConfig, FitConfig
+from recserve_trainer.interactions import Dataset, Interactions
 from recserve_trainer.progress import Progress
-from recserve_trainer.retrieval import Embeddings
+from recserve_trainer.retrieval import Embeddings, RetrievalModel
+from recserve_trainer.tables import ItemTable, UserTable
 
 pytestmark = pytest.mark.tensorflow
 
@@ -26,8 +28,8 @@ def one_user() -> tuple[Dataset, Split]:
     rows = np.arange(3, dtype=np.int32)
     taken = Interactions(np.zeros(3, np.int32), rows, np.ones(3, np.float32), np.arange(3))
     ids = [str(row) for row in range(ITEMS)]
-    table = ItemTable(ids, ids, [None] * ITEMS, [[]] * ITEMS)
-    return Dataset("d", "1", ["u"], table, taken), split_by_time(taken, SplitConfig())
+    table = ItemTable(ids, ids)
+    return Dataset("d", "1", UserTable(["u"]), table, taken), split_by_time(taken, SplitConfig())
 
 
 def ranking_item_one_at(rank: int) -> Embeddings:
@@ -52,16 +54,16 @@ def fit(
             self.epoch += 1
             return {"loss": 1.0}
 
-        def embeddings(self) -> Embeddings:
+        def model(self) -> RetrievalModel:
             # Before the first epoch item 1 comes first: an untrained model must not be kept.
-            return ranking_item_one_at(ranks[self.epoch - 1] if self.epoch else 1)
+            return RetrievalModel(ranking_item_one_at(ranks[self.epoch - 1] if self.epoch else 1))
 
-    monkeypatch.setitem(training._FAMILIES, "collaborative", Scripted)
+    monkeypatch.setitem(training.FAMILIES, "collaborative", Scripted)
     screen = StringIO()
     config = TrainConfig(
         dataset=DatasetConfig(data_dir=Path()),
         models_dir=Path(),
-        fit=FitConfig(epochs=len(ranks), patience=patience),
+        fit=CollaborativeConfig(epochs=len(ranks), patience=patience),
     )
     progress = Progress(Console(file=screen, soft_wrap=True))
     return training.fit(*one_user(), config, logs_dir, progress), screen.getvalue()
@@ -89,7 +91,7 @@ def test_it_stops_when_patience_ends_and_keeps_the_best_epoch(
 
     assert (fitted.best_epoch, fitted.epoch_count) == (best_epoch, epoch_count)
     best = ranking_item_one_at(ranks[best_epoch - 1])
-    assert np.array_equal(fitted.embeddings.items, best.items)
+    assert np.array_equal(fitted.model.embeddings.items, best.items)
 
 
 def test_each_epoch_tells_its_own_ndcg_and_the_best_so_far(

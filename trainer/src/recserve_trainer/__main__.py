@@ -13,19 +13,27 @@ from typing import NoReturn
 
 from recserve_trainer.config import (
     INDEX_KINDS,
-    MODEL_KINDS,
     DatasetConfig,
-    FitConfig,
     IndexConfig,
     SplitConfig,
     TrainConfig,
 )
 from recserve_trainer.errors import TrainerError
+from recserve_trainer.fit_configs import FIT_CONFIGS, FitConfig
 from recserve_trainer.index_choice import EXACT_ITEMS, scann_library
 
 _DESCRIPTION = """\
 Trains a recommender model, measures it on held-out interactions beside popularity, and publishes
 it as MODELS/NAME/VERSION, the next free version. Whatever goes wrong, no half version is left."""
+_SETTINGS = {
+    "seed": "same seed, same machine, same model",
+    "epochs": "most passes over the interactions",
+    "patience": "epochs without a better validation nDCG@10 before stopping",
+    "batch_size": "interactions per step",
+    "learning_rate": "step size of Adam",
+    "l2": "weight of the squared norms of embeddings",
+    "embedding_dimension": "length of the learnt vectors",
+}
 _EPILOG = "Exit codes: 0 published, 1 failed or interrupted, 2 wrong usage."
 
 
@@ -85,21 +93,31 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _config(arguments: argparse.Namespace) -> TrainConfig:
-    fit = FitConfig()
     return TrainConfig(
         dataset=DatasetConfig(
             name=arguments.dataset, data_dir=arguments.data_dir, archive=arguments.archive
         ),
         models_dir=arguments.models,
         name=arguments.name,
-        model=arguments.model,
         index=IndexConfig(kind=arguments.index, min_recall=arguments.min_index_recall),
         split=SplitConfig(
             validation_share=arguments.validation_share, test_share=arguments.test_share
         ),
-        fit=FitConfig(**{field: getattr(arguments, field) for field in fit.__slots__}),
+        fit=_fit_config(arguments),
         logs_dir=arguments.logs,
     )
+
+
+def _fit_config(arguments: argparse.Namespace) -> FitConfig:
+    settings = {
+        name: str(value) for name in _SETTINGS if (value := getattr(arguments, name)) is not None
+    }
+    for assignment in arguments.set:
+        name, separator, value = assignment.partition("=")
+        if not separator:
+            raise ValueError(f"--set takes NAME=VALUE, not {assignment!r}")
+        settings[name] = value
+    return FIT_CONFIGS[arguments.model]().with_settings(settings)
 
 
 def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -149,25 +167,18 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    fit, split = FitConfig(), SplitConfig()
+    split = SplitConfig()
     add = parser.add_argument_group("model").add_argument
-    add("--model", default="collaborative", choices=MODEL_KINDS, help="family of the model")
-    add("--seed", type=int, default=fit.seed, help="same seed, same machine, same model")
-    add("--epochs", type=int, default=fit.epochs, help="most passes over the interactions")
+    add("--model", default="collaborative", choices=FIT_CONFIGS, help="family of the model")
+    # Families differ in their defaults, so a flag that is not given must be told from one that is.
+    for name, text in _SETTINGS.items():
+        add(f"--{name.replace('_', '-')}", default=None, help=f"{text} (default: the family's)")
     add(
-        "--patience",
-        type=int,
-        default=fit.patience,
-        help="epochs without a better validation nDCG@10 before stopping",
-    )
-    add("--batch-size", type=int, default=fit.batch_size, help="interactions per step")
-    add("--learning-rate", type=float, default=fit.learning_rate, help="step size of Adam")
-    add("--l2", type=float, default=fit.l2, help="weight of the squared norms of embeddings")
-    add(
-        "--embedding-dimension",
-        type=int,
-        default=fit.embedding_dimension,
-        help="length of the learnt vectors",
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other setting of the family; a wrong NAME lists them",
     )
     add(
         "--validation-share",

@@ -1,16 +1,16 @@
 """The settings of a training run: data, checked at birth."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from recserve_trainer.fit_configs import FIT_CONFIGS, CollaborativeConfig, FitConfig
 from recserve_trainer.synthetic_size import parse_size
 
 MOVIELENS: Final = tuple(
     f"movielens/{version}" for version in ("100k", "1m", "20m", "25m", "latest-small")
 )
-MODEL_KINDS: Final = ("collaborative",)
 INDEX_KINDS: Final = ("auto", "exact", "scann")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -57,43 +57,6 @@ class SplitConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FitConfig:
-    """How the weights are learnt. The defaults were chosen on MovieLens 100K's validation split."""
-
-    embedding_dimension: int = 64
-    """Length of the learnt part of user and item embeddings; the item bias adds one."""
-    epochs: int = 60
-    """Most passes over the training interactions."""
-    patience: int = 5
-    """Epochs without a better validation nDCG@10 before training stops."""
-    batch_size: int = 512
-    """Interactions per step; each is the others' negative."""
-    learning_rate: float = 0.003
-    """Adam's step size."""
-    l2: float = 0.04
-    """Weight of the squared norms of the embeddings that a batch uses."""
-    seed: int = 42
-    """Fixes initial weights and order of interactions; same seed, same machine, same model."""
-
-    def __post_init__(self) -> None:
-        for flag, value in (
-            ("embedding_dimension", self.embedding_dimension),
-            ("epochs", self.epochs),
-            ("patience", self.patience),
-        ):
-            if value < 1:
-                raise ValueError(f"{flag} is {value}, must be 1 or more")
-        if self.batch_size < 2:
-            raise ValueError(f"batch_size is {self.batch_size}, must be 2 or more")
-        if not 0 < self.learning_rate <= 1:
-            raise ValueError(f"learning_rate is {self.learning_rate}, must be above 0, at most 1")
-        if not 0 <= self.l2 <= 100:
-            raise ValueError(f"l2 is {self.l2}, must be from 0 to 100")
-        if not 0 <= self.seed < 2**31:
-            raise ValueError(f"seed is {self.seed}, must be from 0 to {2**31 - 1}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class IndexConfig:
     """How the catalogue is searched, and how well it must be."""
 
@@ -118,11 +81,10 @@ class TrainConfig:
     """Folder that holds one folder per model name."""
     name: str = "films"
     """Name to publish under: MODELS/NAME/VERSION."""
-    model: str = "collaborative"
-    """Family of the model."""
     index: IndexConfig = IndexConfig()
     split: SplitConfig = SplitConfig()
-    fit: FitConfig = FitConfig()
+    fit: FitConfig = field(default_factory=CollaborativeConfig)
+    """How to learn; its type is the family of the model."""
     logs_dir: Path | None = None
     """Folder for TensorBoard's event files; None means MODELS/NAME/logs."""
 
@@ -132,5 +94,8 @@ class TrainConfig:
                 f"name is {self.name!r}, must be 1 to 64 letters, digits, '_', '.' or '-', "
                 "starting with a letter or digit"
             )
-        if self.model not in MODEL_KINDS:
-            raise ValueError(f"model is {self.model!r}, must be one of {', '.join(MODEL_KINDS)}")
+
+    @property
+    def model(self) -> str:
+        """Family of the model."""
+        return next(name for name, kind in FIT_CONFIGS.items() if type(self.fit) is kind)

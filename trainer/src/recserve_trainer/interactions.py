@@ -1,4 +1,4 @@
-"""Interactions, catalogue and histories as plain arrays; no TensorFlow."""
+"""Interactions and histories as plain arrays; no TensorFlow."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,13 +6,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from recserve_trainer.tables import ItemTable, UserTable
+
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
     """Who interacted with what, and when: four arrays of one length."""
 
     user_rows: NDArray[np.int32]
-    """Rows of `Dataset.user_ids`."""
+    """Rows of `Dataset.users`."""
     item_rows: NDArray[np.int32]
     """Rows of `Dataset.items`."""
     ratings: NDArray[np.float32]
@@ -30,28 +32,19 @@ class Interactions:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemTable:
-    """The catalogue, one row per unique item id."""
-
-    ids: list[str]
-    titles: list[str]
-    """For display only: in MovieLens 100K 1,682 items share 1,664 titles."""
-    years: list[int | None]
-    genres: list[list[str]]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-@dataclass(frozen=True, slots=True)
 class Dataset:
     """Everything a model may learn from."""
 
     name: str
     version: str
-    user_ids: list[str]
+    users: UserTable
     items: ItemTable
     interactions: Interactions
+
+    @property
+    def user_ids(self) -> list[str]:
+        """Ids of the users, by row."""
+        return self.users.ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,8 @@ def run(config: TrainConfig, progress: Progress) -> Published:
     seen = Histories.of(len(dataset.user_ids), split.train, split.validation)
     metrics = _test(dataset, split, seen, fitted)
     artifact = Artifact(
-        embeddings=fitted.embeddings,
-        user_ids=dataset.user_ids,
+        model=fitted.model,
+        users=dataset.users,
         histories=seen,
         items=dataset.items,
         train_counts=item_counts(split.train, len(dataset.items)),
@@ -94,7 +94,7 @@ def _test(
     item_count = len(dataset.items)
     relevant = Histories.of(len(dataset.user_ids), split.test)
     scorers = {
-        "model": fitted.embeddings.score,
+        "model": fitted.model.embeddings.score,
         "popularity": popularity_scorer(split.train, item_count),
     }
     return {
@@ -115,7 +115,7 @@ def _manifest(
         model_name=config.name,
         model=manifest_pb2.Model(
             kind=config.model,
-            embedding_dimension=fitted.embeddings.items.shape[1],
+            embedding_dimension=fitted.model.embeddings.items.shape[1],
             user_count=len(dataset.user_ids),
             item_count=len(dataset.items),
         ),

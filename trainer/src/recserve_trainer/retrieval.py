@@ -1,10 +1,13 @@
-"""What every retrieval family comes to, and what the fitting loop asks of one."""
+"""What every family comes to: vectors, and whatever else a request may be answered by."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recserve_trainer.features import Feature
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +24,76 @@ class Embeddings:
         return self.users[user_rows] @ self.items.T
 
 
-class Training(Protocol):
-    """One model of some family being fitted to one split."""
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """What a batch of requests brings instead of user ids."""
 
-    def run_epoch(self) -> dict[str, float]:
-        """Makes one pass over the training interactions; returns what to log, by name."""
+    history: NDArray[np.int32]
+    """[n, 2], pairs (position in the batch, item row), each pair once."""
+    ratings: NDArray[np.float32]
+    """[n], beside `history`; NaN where there is none."""
+    features: NDArray[np.float32]
+    """[batch, width], as `features.encode` makes them of the tower's features; NaN-free. A row of
+    zeros for a user of whom nothing is known."""
+
+
+class QueryTower(Protocol):
+    """From histories and features to query vectors; a `tf.Module`, saved with the index."""
+
+    features: Sequence[Feature]
+    """What the columns of `Queries.features` stand for; may be empty."""
+
+    def embed(self, history: Any, ratings: Any, features: Any) -> Any:
+        """Embeds tensors of the shapes of `Queries` inside a graph: float32 [batch, length]."""
         ...
 
-    def embeddings(self) -> Embeddings:
-        """Returns the vectors as they stand."""
+    def oracle(self, queries: Queries) -> NDArray[np.float32]:
+        """Embeds the same by another way, in NumPy where it can be, to hold `embed` against."""
         ...
+
+
+class Ranker(Protocol):
+    """The second stage: scores retrieved candidates anew; a `tf.Module`, saved with the index."""
+
+    candidates: int
+    """How many items the first stage is asked for, at least."""
+
+    def rank(self, user_rows: Any, item_rows: Any, retrieval_scores: Any) -> Any:
+        """Scores candidates inside a graph.
+
+        Args:
+            user_rows: int32 [batch].
+            item_rows: int32 [batch, n], distinct within a row.
+            retrieval_scores: float32 [batch, n], -inf where an item is no candidate.
+
+        Returns:
+            float32 [batch, n]; any number where an item is no candidate.
+        """
+        ...
+
+    def oracle(
+        self,
+        user_rows: NDArray[np.int32],
+        item_rows: NDArray[np.int32],
+        retrieval_scores: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Scores the same in NumPy, to hold `rank` against."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What a model has beside a vector per user and item."""
+
+    query_tower: QueryTower | None = None
+    """For users by history or features; None where only known ids can be asked for."""
+    ranker: Ranker | None = None
+    """Second stage of `recommend`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalModel:
+    """Everything that is served of a fitted model."""
+
+    embeddings: Embeddings
+    stages: Stages = field(default_factory=Stages)

@@ -17,15 +17,17 @@ from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from recserve.artifact.v1 import manifest_pb2
+from recserve_trainer.artifact.arrow_files import write_items, write_users
 from recserve_trainer.artifact.parity import check_candidates, check_parity, check_vectors
-from recserve_trainer.artifact.tables import write_items, write_users
+from recserve_trainer.artifact.stage_parity import check_stages
 from recserve_trainer.config import IndexConfig
 from recserve_trainer.errors import ExportError
 from recserve_trainer.index_choice import choose_index
 from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.indexes.scann import ScannConfig, ScannIndex
-from recserve_trainer.interactions import Histories, ItemTable
-from recserve_trainer.retrieval import Embeddings
+from recserve_trainer.interactions import Histories
+from recserve_trainer.retrieval import RetrievalModel
+from recserve_trainer.tables import ItemTable, UserTable
 
 MANIFEST: Final = "manifest.json"
 
@@ -34,8 +36,8 @@ MANIFEST: Final = "manifest.json"
 class Artifact:
     """Everything that one version is made of."""
 
-    embeddings: Embeddings
-    user_ids: list[str]
+    model: RetrievalModel
+    users: UserTable
     histories: Histories
     """What each user is taken to have seen."""
     items: ItemTable
@@ -60,14 +62,14 @@ def publish(artifact: Artifact, models_dir: Path) -> Path:
             or its index finds too little.
         IndexUnavailableError: the index cannot be written here.
     """
-    check_vectors(artifact.embeddings)
+    check_vectors(artifact.model.embeddings)
     model_dir = models_dir / artifact.manifest.model_name
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
         with _scratch_dir(model_dir) as scratch:
             artifact.manifest.index.CopyFrom(_write_index(scratch, artifact))
             write_items(scratch / "items.arrow", artifact.items, artifact.train_counts)
-            write_users(scratch / "users.arrow", artifact.user_ids, artifact.histories)
+            write_users(scratch / "users.arrow", artifact.users, artifact.histories)
             return _move_into_place(scratch, model_dir, artifact.manifest)
     except (OSError, tf.errors.OpError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message
@@ -76,14 +78,17 @@ def publish(artifact: Artifact, models_dir: Path) -> Path:
 
 def _write_index(folder: Path, artifact: Artifact) -> manifest_pb2.Index:
     """Writes the SavedModel and holds it against the trainer's own scores."""
-    embeddings, histories = artifact.embeddings, artifact.histories
+    embeddings, stages = artifact.model.embeddings, artifact.model.stages
+    histories = artifact.histories
     kind = choose_index(artifact.index.kind, len(embeddings.items)).kind
     if kind == "exact":
-        ExactIndex(embeddings).save(folder)
+        ExactIndex(embeddings, stages).save(folder)
         check_parity(folder, embeddings, histories)
+        check_stages(folder, stages, histories)
         return manifest_pb2.Index(kind=kind, recall_at_10=1.0)
-    ScannIndex(embeddings, artifact.scann).save(folder)
+    ScannIndex(embeddings, artifact.scann, stages).save(folder)
     recall = check_candidates(folder, embeddings, histories)
+    check_stages(folder, stages, histories)
     if recall < artifact.index.min_recall:
         raise ExportError(
             f"the scann index finds {recall:.4f} of the exact top 10, at least "

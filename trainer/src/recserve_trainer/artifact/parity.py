@@ -110,7 +110,7 @@ def _recommend(
     model = tf.saved_model.load(str(folder))
 
     def recommend(users: NDArray[np.int32], k: int, excluded: NDArray[np.int32]) -> list[Ranking]:
-        answer: Any = model.signatures["recommend"](
+        answer: Any = model.signatures["retrieve"](
             user_rows=tf.constant(users), k=tf.constant(k), excluded=tf.constant(excluded)
         )
         return list(zip(answer["item_rows"].numpy(), answer["scores"].numpy(), strict=True))

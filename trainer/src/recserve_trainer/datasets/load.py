@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 from tensorflow_datasets.core.download import checksums
@@ -21,12 +22,19 @@ from tensorflow_datasets.core.download import checksums
 from recserve_trainer.config import MOVIELENS, DatasetConfig
 from recserve_trainer.datasets.synthetic import SyntheticSize, parse_size, synthetic_builder
 from recserve_trainer.errors import DatasetError
-from recserve_trainer.interactions import Dataset, Interactions, ItemTable
+from recserve_trainer.interactions import Dataset, Interactions
 from recserve_trainer.progress import Progress
+from recserve_trainer.tables import Column, ItemTable, UserTable, category_column
 
 _MOVIELENS_URL: Final = "https://files.grouplens.org/datasets/movielens/"
 _PROBE_TIMEOUT_S: Final = 4.0
 _ROWS_PER_READ: Final = 65_536
+_PROFILE_COLUMNS: Final = {
+    "raw_user_age": "age",
+    "bucketized_user_age": "age",
+    "user_gender": "gender",
+    "user_occupation_text": "occupation",
+}
 _YEAR: Final = re.compile(r"\((\d{4})\)\s*$")
 
 
@@ -171,10 +179,12 @@ def _read(builders: _Builders) -> Dataset:
     item_row_of = {item_id: row for row, item_id in enumerate(items.ids)}
     user_codes: dict[bytes, int] = {}
     columns: list[Interactions] = []
+    profiles = _Profiles(builders.ratings)
     # Without the genres, lists of any length, examples are read in batches.
-    fields = {"user_id": True, "movie_id": True, "user_rating": True, "timestamp": True}
-    for batch in _batches(builders.ratings, fields):
+    fields = ["user_id", "movie_id", "user_rating", "timestamp", *profiles.fields]
+    for batch in _batches(builders.ratings, dict.fromkeys(fields, True)):
         users = [user_codes.setdefault(user, len(user_codes)) for user in batch["user_id"]]
+        profiles.read(batch, users)
         try:
             item_rows = [item_row_of[item.decode()] for item in batch["movie_id"]]
         except KeyError as error:
@@ -196,7 +206,7 @@ def _read(builders: _Builders) -> Dataset:
     return Dataset(
         name=builders.name,
         version=str(builders.ratings.version),
-        user_ids=[user_ids[code] for code in order],
+        users=UserTable([user_ids[code] for code in order], profiles.columns(order)),
         items=items,
         interactions=Interactions(
             row_of_code[np.concatenate([part.user_rows for part in columns])],
@@ -205,6 +215,38 @@ def _read(builders: _Builders) -> Dataset:
             np.concatenate([part.timestamps for part in columns]),
         ),
     )
+
+
+class _Profiles:
+    """What is known of users, repeated in each of their ratings; in some data sets nothing is."""
+
+    def __init__(self, builder: tfds.core.DatasetBuilder) -> None:
+        self.fields = [field for field in _PROFILE_COLUMNS if field in builder.info.features]
+        if "raw_user_age" in self.fields and "bucketized_user_age" in self.fields:
+            self.fields.remove("bucketized_user_age")
+        self._values: list[tuple[object, ...]] = []
+
+    def read(self, batch: dict[str, NDArray[np.generic]], users: list[int]) -> None:
+        """Keeps the profiles of the codes that are new; codes count up from 0."""
+        for row, code in enumerate(users):
+            if code == len(self._values):
+                self._values.append(tuple(batch[field][row] for field in self.fields))
+
+    def columns(self, order: list[int]) -> dict[str, Column]:
+        """Returns the profiles as columns, the user with the code `order[row]` in each row."""
+        columns: dict[str, Column] = {}
+        for place, field in enumerate(self.fields):
+            values = [self._values[code][place] for code in order]
+            name = _PROFILE_COLUMNS[field]
+            if name == "age":
+                columns[name] = Column("number", pa.array(np.array(values, np.float32)))
+            elif name == "gender":
+                columns[name] = category_column(["male" if value else "female" for value in values])
+            else:
+                columns[name] = category_column(
+                    [value.decode() for value in values if isinstance(value, bytes)]
+                )
+        return columns
 
 
 def _read_items(builder: tfds.core.DatasetBuilder) -> ItemTable:
@@ -220,7 +262,11 @@ def _read_items(builder: tfds.core.DatasetBuilder) -> ItemTable:
     ids = sorted(rows, key=_natural)
     titles = [rows[item_id][0] for item_id in ids]
     years = [int(found[1]) if (found := _YEAR.search(title)) else None for title in titles]
-    return ItemTable(ids, titles, years, [rows[item_id][1] for item_id in ids])
+    columns = {
+        "year": Column("number", pa.array(years, pa.int32())),
+        "genres": category_column([rows[item_id][1] for item_id in ids]),
+    }
+    return ItemTable(ids, titles, columns)
 
 
 def _batches(

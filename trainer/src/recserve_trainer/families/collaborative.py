@@ -9,12 +9,12 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 from numpy.typing import NDArray
 
-from recserve_trainer.config import FitConfig
 from recserve_trainer.evaluation.baselines import item_counts
 from recserve_trainer.evaluation.split import Split
 from recserve_trainer.families.towers import ItemTower, UserTower, Vocabulary
+from recserve_trainer.fit_configs import CollaborativeConfig
 from recserve_trainer.interactions import Dataset, Interactions
-from recserve_trainer.retrieval import Embeddings
+from recserve_trainer.retrieval import Embeddings, RetrievalModel
 
 _ACCURACY_AT = (10, 100)
 ACCURACY_ITEMS = 100_000
@@ -32,7 +32,11 @@ class CollaborativeModel(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
     """
 
     def __init__(
-        self, users: Vocabulary, items: Vocabulary, sampling: NDArray[np.float32], config: FitConfig
+        self,
+        users: Vocabulary,
+        items: Vocabulary,
+        sampling: NDArray[np.float32],
+        config: CollaborativeConfig,
     ) -> None:
         super().__init__()
         self.user_tower = UserTower(len(users), config.embedding_dimension)
@@ -70,7 +74,7 @@ class CollaborativeModel(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
 class CollaborativeTraining:
     """One model being fitted to one split."""
 
-    def __init__(self, dataset: Dataset, split: Split, config: FitConfig) -> None:
+    def __init__(self, dataset: Dataset, split: Split, config: CollaborativeConfig) -> None:
         tf.keras.utils.set_random_seed(config.seed)
         self._dataset = dataset
         self._users = Vocabulary(split.train.user_rows, len(dataset.user_ids))
@@ -110,7 +114,7 @@ class CollaborativeTraining:
         }
         return {"loss": loss, **accuracies}
 
-    def embeddings(self) -> Embeddings:
+    def model(self) -> RetrievalModel:
         """Returns the vectors as they stand.
 
         An item without training interactions gets the zero vector and the lowest bias of all:
@@ -124,7 +128,7 @@ class CollaborativeTraining:
         items = np.zeros((len(self._dataset.items), length), np.float32)
         items[:, -1] = known_items[:, -1].min()
         items[self._items.rows] = known_items
-        return Embeddings(users, items)
+        return RetrievalModel(Embeddings(users, items))
 
     @staticmethod
     def _all(tower: tf.keras.Model, size: int) -> NDArray[np.float32]:

@@ -1,33 +1,61 @@
 """Fits a model epoch by epoch and keeps the one that ranks the validation split best."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final, Protocol
 
 import tensorflow as tf
 
 from recserve_trainer.config import TrainConfig
 from recserve_trainer.errors import TrainerError
-from recserve_trainer.evaluation.metrics import evaluate
+from recserve_trainer.evaluation.metrics import RankingMetrics, evaluate
 from recserve_trainer.evaluation.split import Split
 from recserve_trainer.families.collaborative import CollaborativeTraining
 from recserve_trainer.interactions import Dataset, Histories
-from recserve_trainer.progress import Progress
-from recserve_trainer.retrieval import Embeddings
+from recserve_trainer.progress import EpochProgress, Progress
+from recserve_trainer.retrieval import RetrievalModel
 
 K = 10
-_FAMILIES = {"collaborative": CollaborativeTraining}
+
+
+class Training(Protocol):
+    """One model of some family being fitted to one split."""
+
+    def run_epoch(self) -> dict[str, float]:
+        """Makes one pass over the training interactions; returns what to log, by name.
+
+        A family in closed form has one epoch, which is everything.
+        """
+        ...
+
+    def model(self) -> RetrievalModel:
+        """Returns the model as it stands."""
+        ...
+
+
+FAMILIES: Final[dict[str, Callable[[Dataset, Split, Any], Training]]] = {
+    "collaborative": CollaborativeTraining,
+}
+"""By name, as in `FIT_CONFIGS`: what makes a training out of dataset, split and its config."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
     """The best epoch's model and how it came about."""
 
-    embeddings: Embeddings
+    model: RetrievalModel
     best_epoch: int
-    epoch_count: int
     epoch_seconds: float
     """Median wall time of an epoch, validation included."""
+    curve: tuple[dict[str, float], ...]
+    """What was logged of each epoch, by name, `epoch_seconds` and validation metrics included."""
+
+    @property
+    def epoch_count(self) -> int:
+        """Epochs that were run."""
+        return len(self.curve)
 
 
 def fit(
@@ -35,39 +63,68 @@ def fit(
 ) -> Fit:
     """Trains until validation nDCG@10 has not risen for `patience` epochs.
 
-    Writes TensorBoard scalars of every epoch to `logs_dir`.
+    Without validation interactions all epochs are run and the last is kept. Writes TensorBoard
+    scalars of every epoch to `logs_dir`.
 
     Raises:
         TrainerError: `logs_dir` cannot be made.
     """
-    user_count, item_count = len(dataset.user_ids), len(dataset.items)
-    seen = Histories.of(user_count, split.train)
-    relevant = Histories.of(user_count, split.validation)
-    training = _FAMILIES[config.model](dataset, split, config.fit)
-    try:
-        logs_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainerError(f"cannot write logs to {logs_dir}: {error.strerror}") from error
-    writer = tf.summary.create_file_writer(str(logs_dir))
-    best, best_ndcg, best_epoch = training.embeddings(), -1.0, 0
-    seconds: list[float] = []
+    training = FAMILIES[config.model](dataset, split, config.fit)
+    writer = _writer(logs_dir)
+    best, best_ndcg, best_epoch = None, -1.0, 0
+    curve: list[dict[str, float]] = []
     with progress.epochs(config.fit.epochs) as bar, writer.as_default():
         for epoch in range(1, config.fit.epochs + 1):
             start_s = time.perf_counter()
             logged = training.run_epoch()
-            embeddings = training.embeddings()
-            metrics = evaluate(embeddings.score, relevant, seen, k=K, item_count=item_count)
-            seconds.append(time.perf_counter() - start_s)
-            _log(epoch, {**logged, **metrics.by_name(), "epoch_seconds": seconds[-1]})
-            bar.advance(
-                f"validation nDCG@{K} {metrics.ndcg:.4f}, best {max(best_ndcg, metrics.ndcg):.4f}"
-            )
-            if metrics.ndcg > best_ndcg:
-                best, best_ndcg, best_epoch = embeddings, metrics.ndcg, epoch
+            metrics, model = _validate(training, dataset, split, epoch == config.fit.epochs)
+            logged |= metrics.by_name() if metrics else {}
+            curve.append({**logged, "epoch_seconds": time.perf_counter() - start_s})
+            _log(epoch, curve[-1])
+            _show(bar, logged, metrics, best_ndcg)
+            if metrics is None or metrics.ndcg > best_ndcg:
+                best, best_epoch = model, epoch
+                best_ndcg = metrics.ndcg if metrics else best_ndcg
             elif epoch - best_epoch >= config.fit.patience:
                 break
     writer.close()
-    return Fit(best, best_epoch, len(seconds), sorted(seconds)[len(seconds) // 2])
+    seconds = sorted(logged["epoch_seconds"] for logged in curve)
+    assert best is not None  # there is one epoch or more, and the last one's model is always kept
+    return Fit(best, best_epoch, seconds[len(seconds) // 2], tuple(curve))
+
+
+def _validate(
+    training: Training, dataset: Dataset, split: Split, is_last: bool
+) -> tuple[RankingMetrics | None, RetrievalModel | None]:
+    if not len(split.validation):
+        return None, training.model() if is_last else None
+    user_count = len(dataset.users)
+    model = training.model()
+    metrics = evaluate(
+        model.embeddings.score,
+        Histories.of(user_count, split.validation),
+        Histories.of(user_count, split.train),
+        k=K,
+        item_count=len(dataset.items),
+    )
+    return metrics, model
+
+
+def _show(
+    bar: EpochProgress, logged: dict[str, float], metrics: RankingMetrics | None, best: float
+) -> None:
+    if metrics is None:
+        bar.advance(f"loss {logged['loss']:.4f}" if "loss" in logged else "fitted")
+    else:
+        bar.advance(f"validation nDCG@{K} {metrics.ndcg:.4f}, best {max(best, metrics.ndcg):.4f}")
+
+
+def _writer(logs_dir: Path) -> tf.summary.SummaryWriter:
+    try:
+        logs_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainerError(f"cannot write logs to {logs_dir}: {error.strerror}") from error
+    return tf.summary.create_file_writer(str(logs_dir))
 
 
 def _log(epoch: int, values: dict[str, float]) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from recserve_trainer.errors import ExportError
 from recserve_trainer.index_choice import scann_library
 from recserve_trainer.indexes.exact import ExactIndex
-from recserve_trainer.retrieval import Embeddings
+from recserve_trainer.retrieval import Embeddings, Stages
 
 _FEWEST_ITEMS: Final = 16
 """ScaNN learns 16 codes per block of dimensions and refuses fewer vectors than that."""
@@ -74,18 +74,24 @@ class ScannIndex(ExactIndex):
     answered by the exact index, and so is one that could not gain from candidates.
     """
 
-    def __init__(self, embeddings: Embeddings, config: ScannConfig | None = None) -> None:
+    def __init__(
+        self,
+        embeddings: Embeddings,
+        config: ScannConfig | None = None,
+        stages: Stages | None = None,
+    ) -> None:
         """Partitions and codes the catalogue: seconds for a million items.
 
         Args:
             embeddings: finite vectors; ScaNN ends the process over others.
             config: None for the defaults of the catalogue's size.
+            stages: what is saved besides.
 
         Raises:
             ExportError: fewer than 16 items that training knows.
             IndexUnavailableError: ScaNN cannot be imported.
         """
-        super().__init__(embeddings)
+        super().__init__(embeddings, stages)
         self._item_count = len(embeddings.items)
         indexed, self._blanks = _without_blanks(embeddings.items)
         if len(indexed) < _FEWEST_ITEMS:

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from recserve_trainer.interactions import Histories, ItemTable
+from recserve_trainer.interactions import Histories
+from recserve_trainer.tables import Column, ItemTable, UserTable
 
 Columns: TypeAlias = "dict[str, pa.Array[Any]]"
 
@@ -18,21 +19,23 @@ def write_items(path: Path, items: ItemTable, train_counts: NDArray[np.int64]) -
         "item_id": pa.array(items.ids, pa.string()),
         "title": pa.array(items.titles, pa.string()),
         "train_count": pa.array(train_counts, pa.int64()),
-        "year": pa.array(items.years, pa.int32()),
-        "genres": pa.array(items.genres, pa.list_(pa.string())),
     }
-    _write(path, columns)
+    _write(path, columns | _attributes(items.columns))
 
 
-def write_users(path: Path, user_ids: list[str], histories: Histories) -> None:
+def write_users(path: Path, users: UserTable, histories: Histories) -> None:
     """Writes users.arrow: one row per user, in the order of the user tower's rows."""
     offsets = pa.array(histories.offsets, pa.int64())
     item_rows = pa.array(histories.item_rows, pa.int32())
     columns: Columns = {
-        "user_id": pa.array(user_ids, pa.string()),
+        "user_id": pa.array(users.ids, pa.string()),
         "history": pa.LargeListArray.from_arrays(offsets, item_rows),
     }
-    _write(path, columns)
+    _write(path, columns | _attributes(users.columns))
+
+
+def _attributes(columns: dict[str, Column]) -> Columns:
+    return {name: column.values for name, column in columns.items()}
 
 
 def _write(path: Path, columns: Columns) -> None:
