@@ -126,7 +126,7 @@ def test_vectors_that_are_not_numbers_are_refused_before_anything_is_written(
     # ScaNN would end the process over them.
     monkeypatch.setattr(export, "_write_index", None)
     diverged = artifact("scann")
-    diverged.embeddings.items[3, 3] = np.nan
+    diverged.model.embeddings.items[3, 3] = np.nan
 
     with pytest.raises(ExportError, match="the model diverged"):
         publish(diverged, tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recserve_trainer import __main__ as program
+from recserve_trainer.commands import train as train_command
 from recserve_trainer.config import TrainConfig
 from recserve_trainer.errors import DatasetError
 
@@ -22,13 +23,14 @@ DEFAULTS = {
     "--model": "collaborative",
     "--index": "auto",
     "--min-index-recall": "0.95",
-    "--seed": "42",
-    "--epochs": "60",
-    "--patience": "5",
-    "--batch-size": "512",
-    "--learning-rate": "0.003",
-    "--l2": "0.04",
-    "--embedding-dimension": "64",
+    "--seed": "the family's",
+    "--epochs": "the family's",
+    "--patience": "the family's",
+    "--batch-size": "the family's",
+    "--learning-rate": "the family's",
+    "--l2": "the family's",
+    "--embedding-dimension": "the family's",
+    "--set": "[]",
     "--validation-share": "0.1",
     "--test-share": "0.1",
 }
@@ -48,7 +50,7 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def configs(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
     """What `main` would have trained with: the training would import TensorFlow."""
     configs: list[TrainConfig] = []
-    monkeypatch.setattr(program, "_train", configs.append)
+    monkeypatch.setattr(train_command, "train", configs.append)
     return configs
 
 
@@ -130,11 +132,13 @@ def test_every_flag_reaches_its_own_setting(configs: list[TrainConfig]) -> None:
     [
         (["--batch-size", "1"], "batch_size is 1, must be 2 or more"),
         (["--learning-rate", "0"], "learning_rate is 0.0, must be above 0, at most 1"),
-        (["--learning-rate", "nan"], "learning_rate is nan, must be above 0, at most 1"),
+        (["--learning-rate", "nan"], "learning_rate is 'nan', must be of type float"),
+        (["--set", "depth=3"], "there is no setting 'depth', only batch_size, "),
+        (["--set", "depth"], "--set takes NAME=VALUE, not 'depth'"),
         (["--l2", "101"], "l2 is 101.0, must be from 0 to 100"),
         (["--test-share", "0.5"], "test_share is 0.5, must be above 0 and below 0.5"),
         (["--seed", "-1"], "seed is -1, must be from 0 to 2147483647"),
-        (["--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+        (["--epochs", "many"], "epochs is 'many', must be of type int"),
         (["--index", "annoy"], "argument --index: invalid choice: 'annoy'"),
         (["--min-index-recall", "2"], "min_index_recall is 2.0, must be from 0 to 1"),
     ],
@@ -176,7 +180,7 @@ def test_a_failure_is_one_line_and_exit_code_one(
     def fail(config: TrainConfig) -> None:
         raise error
 
-    monkeypatch.setattr(program, "_train", fail)
+    monkeypatch.setattr(train_command, "train", fail)
 
     assert program.main([]) == 1
 
@@ -206,10 +210,19 @@ def test_with_traceback_the_failure_is_shown_above_its_line(
     def fail(config: TrainConfig) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(program, "_train", fail)
+    monkeypatch.setattr(train_command, "train", fail)
 
     assert program.main(["--traceback"]) == 1
 
     said = capsys.readouterr().err
     assert "Traceback (most recent call last)" in said
     assert said.splitlines()[-1] == "recserve-train: interrupted, nothing was published"
+
+
+def test_an_unknown_command_is_wrong_usage_told_with_the_known_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert program.main(["serve", "--models", "m"]) == 2
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("recserve-train: there is no command 'serve', only train, benchmark,")

@@ -47,7 +47,7 @@ def test_a_signature_takes_and_gives_what_is_promised(
     taken = function.structured_input_signature[1]
     assert {key: (spec.dtype, spec.shape.as_list()) for key, spec in taken.items()} == inputs
     assert {key: spec.dtype for key, spec in function.structured_outputs.items()} == outputs
-    assert set(loaded.signatures) == {"recommend", "search", "embed_users"}
+    assert set(loaded.signatures) == {"recommend", "retrieve", "search", "embed_users"}
 
 
 def test_users_are_embedded_in_the_order_asked_for_repeats_included(loaded: object) -> None:

@@ -85,6 +85,9 @@ class TrainConfig:
     split: SplitConfig = SplitConfig()
     fit: FitConfig = field(default_factory=CollaborativeConfig)
     """How to learn; its type is the family of the model."""
+    refit: bool = True
+    """Whether to learn once more from training and validation interactions together, as long as
+    the validation split found best."""
     logs_dir: Path | None = None
     """Folder for TensorBoard's event files; None means MODELS/NAME/logs."""
 

@@ -1,10 +1,15 @@
 """What can go wrong in a training run, each told in one line.
 
+UsageError                  a flag's value is not one it can have
 TrainerError
 |-- DatasetError            the dataset is unknown, absent or broken
 |-- IndexUnavailableError   the library for this kind of item index cannot be imported
 `-- ExportError             the version could not be written or did not pass its gate
 """
+
+
+class UsageError(Exception):
+    """Wrong usage of a command; the text says what was seen and what is allowed."""
 
 
 class TrainerError(Exception):

@@ -30,6 +30,15 @@ class Interactions:
             self.user_rows[rows], self.item_rows[rows], self.ratings[rows], self.timestamps[rows]
         )
 
+    def joined(self, other: Self) -> Self:
+        """Returns these interactions, then the others."""
+        return type(self)(
+            np.concatenate([self.user_rows, other.user_rows]),
+            np.concatenate([self.item_rows, other.item_rows]),
+            np.concatenate([self.ratings, other.ratings]),
+            np.concatenate([self.timestamps, other.timestamps]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:

@@ -12,10 +12,12 @@ from recserve_trainer.datasets.load import load_dataset
 from recserve_trainer.evaluation.baselines import item_counts, popularity_scorer
 from recserve_trainer.evaluation.metrics import RankingMetrics, evaluate
 from recserve_trainer.evaluation.split import Split, split_by_time, split_sha256
+from recserve_trainer.evaluation.two_stage import model_scorer
 from recserve_trainer.families.training import Fit, K, fit
 from recserve_trainer.index_choice import choose_index
-from recserve_trainer.interactions import Dataset, Histories
+from recserve_trainer.interactions import Dataset, Histories, Interactions
 from recserve_trainer.progress import Progress
+from recserve_trainer.retrieval import QueryTower, RetrievalModel
 
 _LIBRARIES = (
     "numpy",
@@ -49,7 +51,7 @@ def run(config: TrainConfig, progress: Progress) -> Published:
     dataset = load_dataset(config.dataset, progress)
     split = split_by_time(dataset.interactions, config.split)
     progress.note(
-        f"{len(dataset.user_ids):,} users, {len(dataset.items):,} items; interactions: "
+        f"{len(dataset.users):,} users, {len(dataset.items):,} items; interactions: "
         f"{len(split.train):,} train, {len(split.validation):,} validation, "
         f"{len(split.test):,} test"
     )
@@ -60,14 +62,22 @@ def run(config: TrainConfig, progress: Progress) -> Published:
         f"kept epoch {fitted.best_epoch} of {fitted.epoch_count}; median epoch "
         f"{fitted.epoch_seconds:.1f} s, validation included"
     )
-    seen = Histories.of(len(dataset.user_ids), split.train, split.validation)
-    metrics = _test(dataset, split, seen, fitted)
+    learnt_from = split.train
+    if config.refit and len(split.validation):
+        progress.note("learning once more, from training and validation interactions together")
+        split_whole = split.with_validation_in_train()
+        learnt_from = split_whole.train
+        once_more = replace(config, fit=replace(config.fit, epochs=fitted.best_epoch))
+        again = fit(dataset, split_whole, once_more, logs_dir / f"{run_name}-refit", progress)
+        fitted = replace(fitted, model=again.model)
+    seen = Histories.of(len(dataset.users), split.train, split.validation)
+    metrics = _test(dataset, split.test, learnt_from, seen, fitted.model)
     artifact = Artifact(
         model=fitted.model,
         users=dataset.users,
         histories=seen,
         items=dataset.items,
-        train_counts=item_counts(split.train, len(dataset.items)),
+        train_counts=item_counts(learnt_from, len(dataset.items)),
         manifest=_manifest(config, dataset, split, fitted, metrics),
     )
     return Published(_publish(artifact, config, progress), dataset, fitted, metrics)
@@ -89,13 +99,17 @@ def _publish(artifact: Artifact, config: TrainConfig, progress: Progress) -> Pat
 
 
 def _test(
-    dataset: Dataset, split: Split, seen: Histories, fitted: Fit
+    dataset: Dataset,
+    test: Interactions,
+    learnt_from: Interactions,
+    seen: Histories,
+    model: RetrievalModel,
 ) -> dict[str, RankingMetrics]:
     item_count = len(dataset.items)
-    relevant = Histories.of(len(dataset.user_ids), split.test)
+    relevant = Histories.of(len(dataset.users), test)
     scorers = {
-        "model": fitted.model.embeddings.score,
-        "popularity": popularity_scorer(split.train, item_count),
+        "model": model_scorer(model, seen),
+        "popularity": popularity_scorer(learnt_from, item_count),
     }
     return {
         name: evaluate(scorer, relevant, seen, k=K, item_count=item_count)
@@ -110,14 +124,18 @@ def _manifest(
     fitted: Fit,
     metrics: dict[str, RankingMetrics],
 ) -> manifest_pb2.Manifest:
+    ranker = fitted.model.stages.ranker
     arguments = {**asdict(config.fit), **asdict(config.split), "epochs_kept": fitted.best_epoch}
+    arguments["refit"] = config.refit
     return manifest_pb2.Manifest(
         model_name=config.name,
         model=manifest_pb2.Model(
             kind=config.model,
             embedding_dimension=fitted.model.embeddings.items.shape[1],
-            user_count=len(dataset.user_ids),
+            user_count=len(dataset.users),
             item_count=len(dataset.items),
+            query_features=_features(fitted.model.stages.query_tower),
+            ranking_candidates=ranker.candidates if ranker else 0,
         ),
         dataset=manifest_pb2.Dataset(
             name=dataset.name,
@@ -137,3 +155,16 @@ def _manifest(
         library_versions={name: importlib.metadata.version(name) for name in _LIBRARIES},
         training_arguments={name: str(value) for name, value in arguments.items()},
     )
+
+
+def _features(tower: QueryTower | None) -> list[manifest_pb2.Feature]:
+    return [
+        manifest_pb2.Feature(
+            name=feature.name,
+            kind=feature.kind,
+            vocabulary=feature.vocabulary,
+            mean=feature.mean,
+            deviation=feature.deviation,
+        )
+        for feature in (tower.features if tower else ())
+    ]

@@ -1,7 +1,7 @@
 """Splits each user's interactions by time: the past trains, the future tests."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,14 @@ class Split:
     test: Interactions
     description: str
     """The protocol, in words a person can check."""
+
+    def with_validation_in_train(self) -> "Split":
+        """Returns the split with nothing to validate on, and all that to train on."""
+        return replace(
+            self,
+            train=self.train.joined(self.validation),
+            validation=self.validation.take(np.empty(0, np.intp)),
+        )
 
 
 def split_by_time(interactions: Interactions, config: SplitConfig) -> Split:

@@ -13,6 +13,7 @@ from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluation.metrics import RankingMetrics, evaluate
 from recserve_trainer.evaluation.split import Split
 from recserve_trainer.families.collaborative import CollaborativeTraining
+from recserve_trainer.families.popularity import PopularityTraining
 from recserve_trainer.interactions import Dataset, Histories
 from recserve_trainer.progress import EpochProgress, Progress
 from recserve_trainer.retrieval import RetrievalModel
@@ -37,6 +38,8 @@ class Training(Protocol):
 
 FAMILIES: Final[dict[str, Callable[[Dataset, Split, Any], Training]]] = {
     "collaborative": CollaborativeTraining,
+    "popularity": PopularityTraining,
+    "textbook": CollaborativeTraining,
 }
 """By name, as in `FIT_CONFIGS`: what makes a training out of dataset, split and its config."""
 

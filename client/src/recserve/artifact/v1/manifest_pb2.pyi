@@ -182,6 +182,8 @@ class Model(_message.Message):
     EMBEDDING_DIMENSION_FIELD_NUMBER: _builtins.int
     USER_COUNT_FIELD_NUMBER: _builtins.int
     ITEM_COUNT_FIELD_NUMBER: _builtins.int
+    QUERY_FEATURES_FIELD_NUMBER: _builtins.int
+    RANKING_CANDIDATES_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """Family, e.g. "collaborative"."""
     embedding_dimension: _builtins.int
@@ -190,6 +192,12 @@ class Model(_message.Message):
     """Users with an embedding: the rows of users.arrow."""
     item_count: _builtins.int
     """Items in the catalogue: the rows of items.arrow."""
+    ranking_candidates: _builtins.int
+    """Items that the first stage hands to the ranker, 0 if there is only one stage."""
+    @_builtins.property
+    def query_features(self) -> _containers.RepeatedCompositeFieldContainer[Global___Feature]:
+        """What the columns of the signature embed_queries' features stand for, in order."""
+
     def __init__(
         self,
         *,
@@ -197,14 +205,58 @@ class Model(_message.Message):
         embedding_dimension: _builtins.int = ...,
         user_count: _builtins.int = ...,
         item_count: _builtins.int = ...,
+        query_features: _abc.Iterable[Global___Feature] | None = ...,
+        ranking_candidates: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding_dimension", b"embedding_dimension", "item_count", b"item_count", "kind", b"kind", "user_count", b"user_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding_dimension", b"embedding_dimension", "item_count", b"item_count", "kind", b"kind", "query_features", b"query_features", "ranking_candidates", b"ranking_candidates", "user_count", b"user_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class Feature(_message.Message):
+    """One attribute of users as the query tower takes it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    VOCABULARY_FIELD_NUMBER: _builtins.int
+    MEAN_FIELD_NUMBER: _builtins.int
+    DEVIATION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the attribute, as in users.arrow."""
+    kind: _builtins.str
+    """"number": two columns, (number - mean) / deviation or 0, and 1 where it is missing.
+    "category" or "text": one column per word of the vocabulary, 1 where it is there.
+    """
+    mean: _builtins.float
+    """Mean of a number in training."""
+    deviation: _builtins.float
+    """Standard deviation of a number in training."""
+    @_builtins.property
+    def vocabulary(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Known values of a category, or words of a text in lower case."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        vocabulary: _abc.Iterable[_builtins.str] | None = ...,
+        mean: _builtins.float = ...,
+        deviation: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deviation", b"deviation", "kind", b"kind", "mean", b"mean", "name", b"name", "vocabulary", b"vocabulary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Feature: _TypeAlias = Feature  # noqa: Y015
 
 @_typing.final
 class Index(_message.Message):
