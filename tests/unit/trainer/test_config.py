@@ -49,6 +49,28 @@ def test_any_other_dataset_is_refused_with_the_known_ones(name: str) -> None:
         DatasetConfig(name=name, data_dir=Path())
 
 
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_own_tables_are_a_format_and_a_folder(file_format: str) -> None:
+    dataset = DatasetConfig(name=f"{file_format}:~/a:b", data_dir=Path(), schema=Path("s.json"))
+
+    assert dataset.tables == (file_format, Path.home() / "a:b")
+    assert DatasetConfig(data_dir=Path()).tables is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": "csv:"}, "dataset is 'csv:', must name a folder, as csv:DIR does"),
+        ({"name": "xlsx:here"}, r"dataset is 'xlsx:here', must be auto, .* csv:DIR or parquet:DIR"),
+        ({"bad_rows": "keep"}, "bad_rows is 'keep', must be one of fail, skip"),
+        ({"schema": Path("s.json")}, "schema is for csv:DIR and parquet:DIR, but dataset is auto"),
+    ],
+)
+def test_what_own_tables_cannot_be_is_told(fields: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DatasetConfig(data_dir=Path(), **fields)
+
+
 @pytest.mark.parametrize("size", ["3x3", "10", "axb"])
 def test_a_synthetic_size_out_of_range_is_refused(size: str) -> None:
     with pytest.raises(ValueError, match=r"size|user_count"):

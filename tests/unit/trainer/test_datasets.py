@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from recserve_trainer.config import DatasetConfig
-from recserve_trainer.datasets import load as datasets
+from recserve_trainer.datasets import movielens
 from recserve_trainer.datasets.load import load_dataset
+from recserve_trainer.datasets.shop import ShopSize, write_shop
 from recserve_trainer.datasets.synthetic import SyntheticSize
 from recserve_trainer.datasets.synthetic_world import World
 from recserve_trainer.errors import DatasetError
@@ -29,7 +30,7 @@ def load(data_dir: Path, name: str = "auto", archive: Path | None = None) -> tup
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "_host_answers", lambda: False)
+    monkeypatch.setattr(movielens, "_host_answers", lambda: False)
 
 
 def test_an_archive_whose_name_tells_nothing_needs_the_dataset(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_auto_falls_back_to_invented_data_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = SyntheticSize(user_count=20, item_count=20)
-    monkeypatch.setattr(datasets, "SyntheticSize", lambda: small)
+    monkeypatch.setattr(movielens, "SyntheticSize", lambda: small)
 
     dataset, said = load(tmp_path)
 
@@ -91,6 +92,18 @@ def test_rows_and_ids_agree_with_the_world_that_was_written(tmp_path: Path) -> N
     for title, year in zip(dataset.items.titles, attribute(dataset.items, "year"), strict=True):
         assert title.endswith(f"({year})")
     assert all(genres for genres in attribute(dataset.items, "genres"))
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_own_tables_come_through_the_same_door(tmp_path: Path, file_format: str) -> None:
+    size = ShopSize(user_count=20, item_count=20, interaction_count=100)
+    write_shop(tmp_path, size, file_format)
+
+    dataset, said = load(tmp_path, f"{file_format}:{tmp_path}")
+
+    assert dataset.name == f"{file_format}:{tmp_path.name}"
+    assert (len(dataset.users), len(dataset.items), len(dataset.interactions)) == (20, 20, 100)
+    assert "100 interactions read" in said
 
 
 def attribute(items: ItemTable, name: str) -> list:

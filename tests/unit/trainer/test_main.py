@@ -17,6 +17,8 @@ DEFAULTS = {
     "--dataset": "auto",
     "--data-dir": "/prepared",
     "--archive": None,
+    "--schema": None,
+    "--bad-rows": "fail",
     "--models": "models",
     "--name": "films",
     "--logs": None,
@@ -33,6 +35,7 @@ DEFAULTS = {
     "--set": "[]",
     "--validation-share": "0.1",
     "--test-share": "0.1",
+    "--refit": "True",
 }
 
 
@@ -115,16 +118,21 @@ def test_every_flag_reaches_its_own_setting(configs: list[TrainConfig]) -> None:
 
     [config] = configs
     fit, split, dataset = config.fit, config.split, config.dataset
-    assert (dataset.name, dataset.data_dir, dataset.archive) == (
-        "movielens/1m",
-        Path("d"),
-        Path("a.zip"),
-    )
+    assert (dataset.name, dataset.data_dir) == ("movielens/1m", Path("d"))
+    assert dataset.archive == Path("a.zip")
     assert (config.models_dir, config.name, config.logs_dir) == (Path("m"), "n", Path("l"))
     assert (config.index.kind, config.index.min_recall) == ("scann", 0.7)
     assert (fit.seed, fit.epochs, fit.patience, fit.batch_size) == (1, 2, 3, 4)
     assert (fit.learning_rate, fit.l2, fit.embedding_dimension) == (0.5, 0.6, 7)
     assert (split.validation_share, split.test_share) == (0.08, 0.09)
+
+
+def test_flags_for_own_tables_reach_their_settings(configs: list[TrainConfig]) -> None:
+    program.main(["--dataset", "csv:d", "--schema", "s.json", "--bad-rows", "skip", "--no-refit"])
+
+    [config] = configs
+    assert (config.dataset.schema, config.dataset.bad_rows) == (Path("s.json"), "skip")
+    assert config.refit is False
 
 
 @pytest.mark.parametrize(
@@ -133,7 +141,7 @@ def test_every_flag_reaches_its_own_setting(configs: list[TrainConfig]) -> None:
         (["--batch-size", "1"], "batch_size is 1, must be 2 or more"),
         (["--learning-rate", "0"], "learning_rate is 0.0, must be above 0, at most 1"),
         (["--learning-rate", "nan"], "learning_rate is 'nan', must be of type float"),
-        (["--set", "depth=3"], "there is no setting 'depth', only batch_size, "),
+        (["--set", "depth=3"], "there is no setting 'depth', only "),
         (["--set", "depth"], "--set takes NAME=VALUE, not 'depth'"),
         (["--l2", "101"], "l2 is 101.0, must be from 0 to 100"),
         (["--test-share", "0.5"], "test_share is 0.5, must be above 0 and below 0.5"),

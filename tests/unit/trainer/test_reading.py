@@ -9,7 +9,8 @@ import tensorflow_datasets as tfds
 from rich.console import Console
 
 from recserve_trainer.config import DatasetConfig
-from recserve_trainer.datasets import load as datasets
+from recserve_trainer.datasets import tfds_reading
+from recserve_trainer.datasets.id_order import natural
 from recserve_trainer.datasets.load import load_dataset
 from recserve_trainer.datasets.synthetic import parse_size, synthetic_builder
 from recserve_trainer.interactions import Dataset
@@ -42,7 +43,7 @@ def examples(data_dir: Path, table: str) -> list[dict]:
 def test_every_rating_is_read_with_its_own_user_item_stars_and_time(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, rows_per_read: int
 ) -> None:
-    monkeypatch.setattr(datasets, "_ROWS_PER_READ", rows_per_read)
+    monkeypatch.setattr(tfds_reading, "_ROWS_PER_READ", rows_per_read)
 
     dataset = load(data_dir)
 
@@ -69,7 +70,7 @@ def test_every_rating_is_read_with_its_own_user_item_stars_and_time(
 def test_every_item_is_read_with_its_own_title_year_and_genres_by_name(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, rows_per_read: int
 ) -> None:
-    monkeypatch.setattr(datasets, "_ROWS_PER_READ", rows_per_read)
+    monkeypatch.setattr(tfds_reading, "_ROWS_PER_READ", rows_per_read)
     builder = synthetic_builder(parse_size(SIZE), "movies", data_dir)
     names = builder.info.features["movie_genres"].feature.names
 
@@ -103,7 +104,7 @@ def test_ids_are_in_the_order_of_their_numbers_not_of_their_letters(data_dir: Pa
 def test_numbers_come_before_words_and_equal_numbers_by_their_text() -> None:
     identifiers = ["b", "10", "9", "", "09", "²", "a1"]
 
-    assert sorted(identifiers, key=datasets._natural) == ["09", "9", "10", "", "a1", "b", "²"]
+    assert sorted(identifiers, key=natural) == ["09", "9", "10", "", "a1", "b", "²"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_numbers_come_before_words_and_equal_numbers_by_their_text() -> None:
     [("Toy Story (1995)", "1995"), ("Heat (1995) ", "1995"), ("1984", None), ("M (1931) x", None)],
 )
 def test_a_year_is_four_digits_in_brackets_at_the_end(title: str, year: str | None) -> None:
-    found = datasets._YEAR.search(title)
+    found = tfds_reading._YEAR.search(title)
 
     assert (found[1] if found else None) == year
 
@@ -120,14 +121,14 @@ def test_ratings_keep_their_users_in_whatever_order_users_first_occur(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Invented ratings come user by user; MovieLens's do not.
-    in_order, read_batches = load(data_dir), datasets._batches
+    in_order, read_batches = load(data_dir), tfds_reading._batches
     shuffled = np.random.default_rng(0).permutation(len(in_order.interactions))
 
     def in_another_order(*arguments: object) -> Iterator[dict[str, np.ndarray]]:
         for batch in read_batches(*arguments):
             yield {name: column[shuffled] for name, column in batch.items()}
 
-    monkeypatch.setattr(datasets, "_batches", in_another_order)
+    monkeypatch.setattr(tfds_reading, "_batches", in_another_order)
 
     dataset = load(data_dir)
 

@@ -1,3 +1,4 @@
+import hashlib
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from recserve_trainer.config import SplitConfig
 from recserve_trainer.errors import DatasetError
+from recserve_trainer.evaluation import split as split_module
 from recserve_trainer.evaluation.split import Split, split_by_time, split_sha256
 from recserve_trainer.interactions import Dataset, Interactions
 from recserve_trainer.tables import ItemTable, UserTable
@@ -100,6 +102,28 @@ def test_the_newest_are_tested_on() -> None:
 def test_a_split_without_anything_to_test_on_is_refused() -> None:
     with pytest.raises(DatasetError, match="no user has 3 interactions or more"):
         split_by_time(interactions([(0, 0, 0), (0, 1, 1), (1, 0, 0)]), CONFIG)
+
+
+@given(ROWS)
+def test_the_digest_is_of_one_line_a_pair_in_the_order_of_rows(
+    rows: list[tuple[int, int, int]],
+) -> None:
+    users = UserTable([f"u{user}" for user in range(6)])
+    items = ItemTable([f"ä{item}" for item in range(31)], [""] * 31)
+    dataset = Dataset("d", "1", users, items, interactions(rows))
+    split = split_by_time(dataset.interactions, CONFIG)
+
+    expected = hashlib.sha256()
+    for part in (split.train, split.validation, split.test):
+        for user, item in sorted((user, item) for user, item, _ in triples(part)):
+            expected.update(f"{users.ids[user]}\t{items.ids[item]}\n".encode())
+        expected.update(b"\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split_module, "_ROWS_PER_DIGEST", 7)
+        in_chunks = split_sha256(dataset, split)
+
+    assert split_sha256(dataset, split) == expected.hexdigest()
+    assert in_chunks == expected.hexdigest()
 
 
 def test_the_digest_follows_the_pairs_and_nothing_else() -> None:

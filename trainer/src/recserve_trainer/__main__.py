@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = cast(_Command, module)
     parser = command.parser()
     parser.add_argument("--traceback", action="store_true", help="on failure, show where")
-    parser.add_argument("--version", action="version", version=version("recserve-trainer"))
+    if name != "report":  # whose --version is a model's
+        parser.add_argument("--version", action="version", version=version("recserve-trainer"))
     return _run(command, parser, words)
 
 

@@ -11,6 +11,8 @@ from recserve_trainer.synthetic_size import parse_size
 MOVIELENS: Final = tuple(
     f"movielens/{version}" for version in ("100k", "1m", "20m", "25m", "latest-small")
 )
+TABLE_FORMATS: Final = ("csv", "parquet")
+BAD_ROWS: Final = ("fail", "skip")
 INDEX_KINDS: Final = ("auto", "exact", "scann")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -20,22 +22,44 @@ class DatasetConfig:
     """Which interactions to learn from, and where they are kept."""
 
     name: str = "auto"
-    """`auto`, `movielens/VERSION` or `recserve_synthetic/USERSxITEMS[xINTERACTIONS][@SEED]`."""
+    """`auto`, `movielens/VERSION`, `recserve_synthetic/USERSxITEMS[xINTERACTIONS][@SEED]`,
+    `csv:DIR` or `parquet:DIR`."""
     data_dir: Path
     """Folder of datasets prepared by tensorflow_datasets; new ones are prepared there too."""
     archive: Path | None = None
     """A MovieLens archive, e.g. ml-100k.zip, to prepare from without network."""
+    schema: Path | None = None
+    """What the columns of own tables mean, JSON or TOML; None for the schema in their folder, or
+    to go by the names of the columns."""
+    bad_rows: str = "fail"
+    """What becomes of rows of own tables that cannot be used: `fail` or `skip`."""
 
     def __post_init__(self) -> None:
+        if self.bad_rows not in BAD_ROWS:
+            raise ValueError(f"bad_rows is {self.bad_rows!r}, must be one of {', '.join(BAD_ROWS)}")
+        if self.tables is not None:
+            if not self.name.partition(":")[2]:
+                raise ValueError(f"dataset is {self.name!r}, must name a folder, as csv:DIR does")
+            return
         family, _, version = self.name.partition("/")
         if family == "recserve_synthetic":
             if version:
                 parse_size(version)
         elif self.name not in ("auto", *MOVIELENS):
             raise ValueError(
-                f"dataset is {self.name!r}, must be auto, {', '.join(MOVIELENS)} or "
-                "recserve_synthetic/USERSxITEMS[xINTERACTIONS][@SEED]"
+                f"dataset is {self.name!r}, must be auto, {', '.join(MOVIELENS)}, "
+                "recserve_synthetic/USERSxITEMS[xINTERACTIONS][@SEED], csv:DIR or parquet:DIR"
             )
+        if self.schema is not None:
+            raise ValueError(f"schema is for csv:DIR and parquet:DIR, but dataset is {self.name}")
+
+    @property
+    def tables(self) -> tuple[str, Path] | None:
+        """Format and folder of own tables, None if the dataset is another's."""
+        file_format, separator, folder = self.name.partition(":")
+        if not separator or file_format not in TABLE_FORMATS:
+            return None
+        return file_format, Path(folder).expanduser()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -69,9 +69,15 @@ class Histories:
         """Gathers the items that each of `user_count` users has in any of `interactions`."""
         user_rows = np.concatenate([part.user_rows for part in interactions])
         item_rows = np.concatenate([part.item_rows for part in interactions])
-        pairs = np.unique(np.stack([user_rows, item_rows], axis=1), axis=0)
-        counts = np.bincount(pairs[:, 0], minlength=user_count)
-        return cls(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), pairs[:, 1])
+        # One number a pair: sorting those takes a tenth of the time that sorting rows does.
+        item_count = int(item_rows.max(initial=0)) + 1
+        pairs = np.sort(user_rows.astype(np.int64) * item_count + item_rows)
+        pairs = pairs[np.diff(pairs, prepend=-1) != 0]
+        users, items = np.divmod(pairs, item_count)
+        counts = np.bincount(users, minlength=user_count)
+        return cls(
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), items.astype(np.int32)
+        )
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

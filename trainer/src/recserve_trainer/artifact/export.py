@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 
 from recserve.artifact.v1 import manifest_pb2
 from recserve_trainer.artifact.arrow_files import write_items, write_users
+from recserve_trainer.artifact.card_files import (
+    CARD_DIR,
+    PROJECTOR_DIR,
+    Evidence,
+    model_card,
+    write_card,
+)
 from recserve_trainer.artifact.parity import check_candidates, check_parity, check_vectors
+from recserve_trainer.artifact.projector import write_projector
 from recserve_trainer.artifact.stage_parity import check_stages
 from recserve_trainer.config import IndexConfig
 from recserve_trainer.errors import ExportError
@@ -49,6 +57,8 @@ class Artifact:
     """How the catalogue is searched."""
     scann: ScannConfig | None = None
     """Settings of a `scann` index, None for the defaults of the catalogue's size."""
+    card: Evidence | None = None
+    """What the model card is made of; None for neither card nor projector files."""
 
 
 def publish(artifact: Artifact, models_dir: Path) -> Path:
@@ -70,6 +80,9 @@ def publish(artifact: Artifact, models_dir: Path) -> Path:
             artifact.manifest.index.CopyFrom(_write_index(scratch, artifact))
             write_items(scratch / "items.arrow", artifact.items, artifact.train_counts)
             write_users(scratch / "users.arrow", artifact.users, artifact.histories)
+            artifact.manifest.create_time.GetCurrentTime()
+            if artifact.card is not None:
+                _write_card(scratch, artifact, artifact.card)
             return _move_into_place(scratch, model_dir, artifact.manifest)
     except (OSError, tf.errors.OpError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message
@@ -98,6 +111,14 @@ def _write_index(folder: Path, artifact: Artifact) -> manifest_pb2.Index:
     return manifest_pb2.Index(kind=kind, recall_at_10=recall)
 
 
+def _write_card(folder: Path, artifact: Artifact, evidence: Evidence) -> None:
+    write_card(folder / CARD_DIR, model_card(artifact.manifest, evidence))
+    projector = folder / PROJECTOR_DIR
+    projector.mkdir()
+    vectors = artifact.model.embeddings.items
+    write_projector(projector, artifact.items, vectors, artifact.train_counts)
+
+
 @contextmanager
 def _scratch_dir(model_dir: Path) -> Iterator[Path]:
     # On the same file system as its target, or it could not be renamed; hidden, and not a number,
@@ -111,7 +132,6 @@ def _scratch_dir(model_dir: Path) -> Iterator[Path]:
 
 def _move_into_place(scratch: Path, model_dir: Path, manifest: manifest_pb2.Manifest) -> Path:
     manifest.format_version = 1
-    manifest.create_time.GetCurrentTime()
     del manifest.files[:]
     manifest.files.extend(_describe(path, scratch) for path in _files(scratch))
     scratch.chmod(0o755)

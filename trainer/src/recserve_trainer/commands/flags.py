@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from recserve_trainer.config import INDEX_KINDS, DatasetConfig, IndexConfig, SplitConfig
+from recserve_trainer.config import BAD_ROWS, INDEX_KINDS, DatasetConfig, IndexConfig, SplitConfig
 from recserve_trainer.errors import UsageError
 from recserve_trainer.fit_configs import FIT_CONFIGS, FitConfig
 from recserve_trainer.index_choice import EXACT_ITEMS
@@ -65,6 +65,19 @@ def add_dataset_flags(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a MovieLens archive to prepare from, e.g. ml-100k.zip; needs no network",
     )
+    add(
+        "--schema",
+        type=folder,
+        metavar="FILE",
+        help="with csv: and parquet:, the names and kinds of columns; schema.json beside the "
+        "tables if not given",
+    )
+    add(
+        "--bad-rows",
+        default="fail",
+        choices=BAD_ROWS,
+        help="with csv: and parquet:, whether rows that cannot be used end the run or are left out",
+    )
 
 
 def dataset_config(arguments: argparse.Namespace) -> DatasetConfig:
@@ -75,7 +88,11 @@ def dataset_config(arguments: argparse.Namespace) -> DatasetConfig:
     """
     with checked():
         return DatasetConfig(
-            name=arguments.dataset, data_dir=arguments.data_dir, archive=arguments.archive
+            name=arguments.dataset,
+            data_dir=arguments.data_dir,
+            archive=arguments.archive,
+            schema=arguments.schema,
+            bad_rows=arguments.bad_rows,
         )
 
 

@@ -6,6 +6,7 @@ evaluation of IR techniques" (2002), the ideal list truncated at k; every user c
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,51 @@ class RankingMetrics:
             f"ndcg@{self.k}": self.ndcg,
             f"hit_rate@{self.k}": self.hit_rate,
             f"coverage@{self.k}": self.coverage,
+        }
+
+
+class Excluded(Protocol):
+    """What must not be recommended to whom; `Histories` is one: what each user has seen."""
+
+    def pairs(self, user_rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Returns int32 [n, 2]: (position in `user_rows`, item row), each pair once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rankings:
+    """One ranking per user, as a model gave it."""
+
+    user_rows: NDArray[np.int32]
+    """[users], distinct."""
+    item_rows: NDArray[np.int32]
+    """[users, k], best first, each item once in a row; -1 fills up at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserMetrics:
+    """How good each user's ranking is, to be averaged, or paired with another model's."""
+
+    k: int
+    user_rows: NDArray[np.int32]
+    """[users]; the other arrays are float64 [users]."""
+    ndcg: NDArray[np.float64]
+    """Discounted gain of the k, as a share of the best possible."""
+    recall: NDArray[np.float64]
+    """Share of the relevant items among the k."""
+    precision: NDArray[np.float64]
+    """Share of the k that is relevant."""
+    average_precision: NDArray[np.float64]
+    """Sum of the precision at each hit, divided by the number of relevant items, also where that is
+    above k; its mean is the MAP of recommenders-team, `recommenders/evaluation`."""
+
+    def by_name(self) -> dict[str, NDArray[np.float64]]:
+        """Returns the arrays by name, e.g. `ndcg@10`."""
+        return {
+            f"ndcg@{self.k}": self.ndcg,
+            f"recall@{self.k}": self.recall,
+            f"precision@{self.k}": self.precision,
+            f"map@{self.k}": self.average_precision,
         }
 
 
@@ -82,32 +128,77 @@ def evaluate(
         item_count: size of the catalogue, the base of coverage.
     """
     users = np.flatnonzero(np.diff(relevant.offsets)).astype(np.int32)
-    recalls, ndcgs = np.zeros(len(users)), np.zeros(len(users))
+    rankings = rank(scorer, users, seen, k=k, item_count=item_count)
+    found = score_rankings(rankings, relevant, k=k)
     recommended = np.zeros(item_count, dtype=bool)
-    step = users_per_chunk(item_count)
-    for start in range(0, len(users), step):
-        chunk = users[start : start + step]
-        scores = np.array(scorer(chunk), dtype=np.float32)
-        pairs = seen.pairs(chunk)
-        scores[pairs[:, 0], pairs[:, 1]] = -np.inf
-        for position, ranking in enumerate(top_k(scores, k)):
-            recommended[ranking[ranking >= 0]] = True
-            recalls[start + position], ndcgs[start + position] = score_ranking(
-                ranking, relevant[int(chunk[position])]
-            )
+    recommended[rankings.item_rows[rankings.item_rows >= 0]] = True
     return RankingMetrics(
         k=k,
         user_count=len(users),
-        recall=float(recalls.mean()),
-        ndcg=float(ndcgs.mean()),
-        hit_rate=float((recalls > 0).mean()),
+        recall=float(found.recall.mean()),
+        ndcg=float(found.ndcg.mean()),
+        hit_rate=float((found.recall > 0).mean()),
         coverage=float(recommended.mean()),
+    )
+
+
+def rank(
+    scorer: Scorer,
+    user_rows: NDArray[np.int32],
+    excluded: Excluded,
+    *,
+    k: int,
+    item_count: int,
+) -> Rankings:
+    """Ranks the catalogue for each of the users, without what is excluded for them.
+
+    Args:
+        scorer: gives the scores to rank by; equal ones rank by ascending item row.
+        user_rows: int32 [users].
+        excluded: what is never recommended to whom.
+        k: length of the rankings; more than `item_count` is taken as `item_count`.
+        item_count: size of the catalogue.
+    """
+    ranked = np.full((len(user_rows), min(k, item_count)), -1, np.int32)
+    step = users_per_chunk(item_count)
+    for start in range(0, len(user_rows), step):
+        chunk = user_rows[start : start + step]
+        scores = np.array(scorer(chunk), dtype=np.float32)
+        pairs = excluded.pairs(chunk)
+        scores[pairs[:, 0], pairs[:, 1]] = -np.inf
+        ranked[start : start + step] = top_k(scores, k)
+    return Rankings(user_rows, ranked)
+
+
+def score_rankings(rankings: Rankings, relevant: Histories, *, k: int) -> UserMetrics:
+    """Scores one ranking per user, wherever it comes from.
+
+    Args:
+        rankings: of users who have a relevant item each.
+        relevant: held-out items per user.
+        k: places that precision divides by, also where fewer are filled.
+    """
+    user_rows, places = rankings.user_rows, np.arange(rankings.item_rows.shape[1])
+    counts = np.diff(relevant.offsets)[user_rows]
+    hits = np.zeros(rankings.item_rows.shape, dtype=bool)
+    for position, user in enumerate(user_rows.tolist()):
+        hits[position] = np.isin(rankings.item_rows[position], relevant[user])
+    discounts = 1 / np.log2(places + 2)
+    ideals = np.concatenate([[0.0], np.cumsum(discounts)])[np.minimum(counts, len(places))]
+    precisions = np.cumsum(hits, axis=1) / (places + 1)
+    return UserMetrics(
+        k=k,
+        user_rows=user_rows,
+        ndcg=hits @ discounts / ideals,
+        recall=hits.sum(axis=1) / counts,
+        precision=hits.sum(axis=1) / k,
+        average_precision=(precisions * hits).sum(axis=1) / counts,
     )
 
 
 def score_ranking(ranking: NDArray[np.int32], relevant: NDArray[np.int32]) -> tuple[float, float]:
     """Returns recall and nDCG of one ranking, int32 [k], against a non-empty set of items."""
-    hits = np.isin(ranking, relevant)
-    discounts = 1 / np.log2(np.arange(2, len(ranking) + 2))
-    ideal = discounts[: len(relevant)].sum()
-    return float(hits.sum() / len(relevant)), float(discounts[hits].sum() / ideal)
+    rankings = Rankings(np.zeros(1, np.int32), ranking[np.newaxis])
+    of_one = Histories(np.array([0, len(relevant)]), relevant)
+    found = score_rankings(rankings, of_one, k=len(ranking))
+    return float(found.recall[0]), float(found.ndcg[0])

@@ -2,14 +2,18 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from recserve_trainer.config import SplitConfig
 from recserve_trainer.errors import DatasetError
 from recserve_trainer.interactions import Dataset, Interactions
 
-_FEWEST_TO_SPLIT = 3
+_FEWEST_TO_SPLIT: Final = 3
+_ROWS_PER_DIGEST: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,20 @@ def split_by_time(interactions: Interactions, config: SplitConfig) -> Split:
 def split_sha256(dataset: Dataset, split: Split) -> str:
     """Digests who interacted with what in which part; equal digests mean equal splits."""
     digest = hashlib.sha256()
+    users: Any = pa.array(dataset.user_ids, pa.string())
+    line_ends: Any = pa.array([f"{item}\n" for item in dataset.items.ids], pa.string())
+    tab: Any = "\t"
     for part in (split.train, split.validation, split.test):
-        pairs = sorted(zip(part.user_rows.tolist(), part.item_rows.tolist(), strict=True))
-        for user, item in pairs:
-            digest.update(f"{dataset.user_ids[user]}\t{dataset.items.ids[item]}\n".encode())
+        # One number a pair: sorting those is several times as fast as sorting by two keys.
+        order = np.argsort(part.user_rows.astype(np.int64) * len(dataset.items) + part.item_rows)
+        for start in range(0, len(order), _ROWS_PER_DIGEST):
+            rows = order[start : start + _ROWS_PER_DIGEST]
+            lines: Any = pc.binary_join_element_wise(
+                users.take(pa.array(part.user_rows[rows])),
+                line_ends.take(pa.array(part.item_rows[rows])),
+                tab,
+            )
+            # The strings stand in memory one after the other, as they are to be digested.
+            digest.update(memoryview(lines.buffers()[2])[: pc.sum(pc.binary_length(lines)).as_py()])
         digest.update(b"\n")
     return digest.hexdigest()
