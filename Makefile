@@ -8,6 +8,7 @@ DATA_DIR ?= $(or $(TFDS_DATA_DIR),build/datasets)
 MODELS  ?= build/models
 NAME    ?= films
 ADDRESS ?= localhost:8500
+ARCHIVE ?= ml-100k.zip
 
 UV_VERSION := 0.13.9
 UV      := .tools/uv-$(UV_VERSION)/bin/uv
@@ -47,6 +48,9 @@ test-batcher: setup ## the batcher's state machine under 10,000 examples (about 
 bench: setup ## measure recserve against a bare gRPC server (BENCH="--rivals --rounds 5 ...")
 	$(RUN) python benchmarks/bench.py $(BENCH)
 
+quality: setup ## measure every model family against published results (ARCHIVE=ml-100k.zip, about an hour)
+	$(RUN) python benchmarks/quality.py --archive $(ARCHIVE)
+
 bench-growth: setup ## measure and plot what larger catalogues cost (BENCH="--sizes 1000 10000 ...")
 	$(RUN) python benchmarks/growth.py $(BENCH)
 	$(RUN) --with matplotlib==3.11.2 python benchmarks/growth_plot.py
@@ -83,4 +87,4 @@ wheels: $(UV) ## build dist/*.whl
 clean: ## remove what the targets made, the environment included
 	rm -rf .venv .tools build dist
 
-.PHONY: help setup demo train serve test test-batcher bench bench-growth check lint format protos protos-check wheels clean
+.PHONY: help setup demo train serve test test-batcher bench quality bench-growth check lint format protos protos-check wheels clean

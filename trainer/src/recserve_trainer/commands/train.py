@@ -81,6 +81,8 @@ def train(config: TrainConfig) -> None:
 
     absl_logging.set_verbosity(absl_logging.ERROR)
     published = run_pipeline(config, Progress())
+    if published is None:
+        return
     console = Console(highlight=False, soft_wrap=True)
     console.print(results_table(published.metrics))
     console.print(

@@ -30,9 +30,9 @@ class UserTower(tf.keras.Model):  # type: ignore[misc]  # TensorFlow has no type
     product index also ranks by it.
     """
 
-    def __init__(self, vocabulary_size: int, dimension: int) -> None:
+    def __init__(self, vocabulary_size: int, dimension: int, *, seed: int = 0) -> None:
         super().__init__(name="user_tower")
-        self._embedding = _embedding(vocabulary_size, dimension)
+        self._embedding = _embedding(vocabulary_size, dimension, (seed, 0))
 
     def call(self, user_entries: tf.Tensor) -> tf.Tensor:
         """Embeds users."""
@@ -43,11 +43,14 @@ class UserTower(tf.keras.Model):  # type: ignore[misc]  # TensorFlow has no type
 class ItemTower(tf.keras.Model):  # type: ignore[misc]  # TensorFlow has no types
     """int32 [batch] item entries -> float32 [batch, dimension + 1], the last column the bias."""
 
-    def __init__(self, vocabulary_size: int, dimension: int) -> None:
+    def __init__(
+        self, vocabulary_size: int, dimension: int, *, seed: int = 0, bias: bool = True
+    ) -> None:
+        """Takes `bias` False for one that stays 0."""
         super().__init__(name="item_tower")
-        self._embedding = _embedding(vocabulary_size, dimension)
+        self._embedding = _embedding(vocabulary_size, dimension, (seed, 1))
         self._bias = tf.keras.layers.Embedding(
-            vocabulary_size + 1, 1, embeddings_initializer="zeros"
+            vocabulary_size + 1, 1, embeddings_initializer="zeros", trainable=bias
         )
 
     def call(self, item_entries: tf.Tensor) -> tf.Tensor:
@@ -55,11 +58,14 @@ class ItemTower(tf.keras.Model):  # type: ignore[misc]  # TensorFlow has no type
         return tf.concat([self._embedding(item_entries), self._bias(item_entries)], axis=1)
 
 
-def _embedding(vocabulary_size: int, dimension: int) -> tf.keras.layers.Embedding:
+def _embedding(
+    vocabulary_size: int, dimension: int, seed: tuple[int, int]
+) -> tf.keras.layers.Embedding:
     # Scores then start with a variance of 0.3^4, whatever the dimension.
     deviation = 0.3 / dimension**0.5
-    return tf.keras.layers.Embedding(
-        vocabulary_size + 1,
-        dimension,
-        embeddings_initializer=tf.keras.initializers.RandomNormal(stddev=deviation),
-    )
+
+    # Keras' own initializers draw other numbers if several workers train.
+    def draw(shape: tf.TensorShape, dtype: tf.DType | None = None, **_: object) -> tf.Tensor:
+        return deviation * tf.random.stateless_normal(shape, seed, dtype=dtype or tf.float32)
+
+    return tf.keras.layers.Embedding(vocabulary_size + 1, dimension, embeddings_initializer=draw)

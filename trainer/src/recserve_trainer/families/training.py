@@ -12,8 +12,14 @@ from recserve_trainer.config import TrainConfig
 from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluation.metrics import RankingMetrics, evaluate
 from recserve_trainer.evaluation.split import Split
+from recserve_trainer.families import distribution
 from recserve_trainer.families.collaborative import CollaborativeTraining
+from recserve_trainer.families.content import ContentTraining
+from recserve_trainer.families.history import HistoryTraining
+from recserve_trainer.families.history_softmax import HistorySoftmaxTraining
+from recserve_trainer.families.hybrid import HybridTraining
 from recserve_trainer.families.popularity import PopularityTraining
+from recserve_trainer.families.ranking import RankingTraining
 from recserve_trainer.interactions import Dataset, Histories
 from recserve_trainer.progress import EpochProgress, Progress
 from recserve_trainer.retrieval import RetrievalModel
@@ -38,10 +44,17 @@ class Training(Protocol):
 
 FAMILIES: Final[dict[str, Callable[[Dataset, Split, Any], Training]]] = {
     "collaborative": CollaborativeTraining,
+    "content": ContentTraining,
+    "history": HistoryTraining,
+    "history-softmax": HistorySoftmaxTraining,
+    "hybrid": HybridTraining,
     "popularity": PopularityTraining,
+    "ranking": RankingTraining,
     "textbook": CollaborativeTraining,
 }
 """By name, as in `FIT_CONFIGS`: what makes a training out of dataset, split and its config."""
+_DISTRIBUTED: Final = ("collaborative", "textbook")
+"""Families that several workers can train together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +83,16 @@ def fit(
     scalars of every epoch to `logs_dir`.
 
     Raises:
-        TrainerError: `logs_dir` cannot be made.
+        TrainerError: `logs_dir` cannot be made, or several workers cannot train this family.
     """
+    alone = distribution.strategy().num_replicas_in_sync == 1
+    if not alone and config.model not in _DISTRIBUTED:
+        families = " or ".join(_DISTRIBUTED)
+        raise TrainerError(
+            f"several workers cannot train {config.model}, only {families}; unset TF_CONFIG"
+        )
     training = FAMILIES[config.model](dataset, split, config.fit)
-    writer = _writer(logs_dir)
+    writer = _writer(logs_dir) if distribution.is_chief() else tf.summary.create_noop_writer()
     best, best_ndcg, best_epoch = None, -1.0, 0
     curve: list[dict[str, float]] = []
     with progress.epochs(config.fit.epochs) as bar, writer.as_default():

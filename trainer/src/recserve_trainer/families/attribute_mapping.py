@@ -1,0 +1,95 @@
+"""From attributes to vectors that another model has learnt, by ridge regression.
+
+Gantner et al., "Learning attribute-to-feature mappings for cold-start recommendations", 2010: what
+has no vector of its own gets the one that its attributes make likely.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recserve_trainer.features import Feature, encode
+from recserve_trainer.tables import Column
+
+_ROWS_AT_ONCE: Final = 8192
+"""Encoded, attributes may be thousands of columns wide."""
+
+
+class NormalEquations:
+    """Weighted least squares with a constant, gathered piece by piece: no row is kept."""
+
+    def __init__(self, width: int, target_width: int) -> None:
+        self._gram = np.zeros((width + 1, width + 1))
+        self._moments = np.zeros((width + 1, target_width))
+
+    def add(
+        self,
+        features: NDArray[np.floating],
+        targets: NDArray[np.floating],
+        weights: NDArray[np.floating] | None = None,
+    ) -> None:
+        """Takes rows in: [n, width], [n, target width] and a weight each, 1 if not given."""
+        rows = _with_constant(features)
+        weighted = rows if weights is None else rows * weights[:, None]
+        self._gram += weighted.T @ rows
+        self._moments += weighted.T @ targets
+
+    def solve(self, l2: float) -> NDArray[np.floating]:
+        """Minimises sum of weight * |row @ W - target|^2 + l2 |W|^2, the constant not penalised.
+
+        Returns:
+            float64 [width + 1, target width], the last row the constant.
+        """
+        penalty = np.full(len(self._gram), l2)
+        # Where nothing was taken in, the constant is zero instead of anything.
+        penalty[-1] = 1e-9
+        return np.linalg.solve(self._gram + np.diag(penalty), self._moments)
+
+
+def map_attributes(
+    columns: dict[str, Column],
+    features: tuple[Feature, ...],
+    targets: NDArray[np.float32],
+    weights: NDArray[np.floating],
+    l2: float,
+) -> NDArray[np.float32]:
+    """Learns vectors from attributes where rows have a weight, and returns them for all rows.
+
+    Args:
+        columns: attributes, a value per row each.
+        features: how they are encoded.
+        targets: float32 [rows, length].
+        weights: [rows], 0 for rows without a vector; scaled to a mean of 1 over all rows.
+        l2: weight of the squared weights.
+
+    Returns:
+        float32 [rows, length].
+    """
+    width = sum(feature.width for feature in features)
+    equations = NormalEquations(width, targets.shape[1])
+    weights = weights / max(float(weights.mean()), 1e-12)
+    for rows, encoded in _pieces(columns, features, len(targets)):
+        equations.add(encoded, targets[rows], weights[rows])
+    mapping = equations.solve(l2)
+    mapped = np.empty_like(targets)
+    for rows, encoded in _pieces(columns, features, len(targets)):
+        mapped[rows] = _with_constant(encoded) @ mapping
+    return mapped
+
+
+def _pieces(
+    columns: dict[str, Column], features: tuple[Feature, ...], row_count: int
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    for start in range(0, row_count, _ROWS_AT_ONCE):
+        length = min(_ROWS_AT_ONCE, row_count - start)
+        cut = {
+            name: Column(column.kind, column.values.slice(start, length))
+            for name, column in columns.items()
+        }
+        yield slice(start, start + length), encode(features, cut, length)
+
+
+def _with_constant(features: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.concatenate([features, np.ones((len(features), 1), features.dtype)], axis=1)
