@@ -93,8 +93,23 @@ def test_the_manifest_tells_what_was_done(trained: object) -> None:
     assert manifest["dataset"]["name"] == "recserve_synthetic/60x50x1500-s1"
     assert manifest["dataset"]["train_count"] + 2 * manifest["dataset"]["test_count"] == 1500
     assert manifest["training_arguments"]["seed"] == "5"
-    assert {each["scorer"] for each in manifest["evaluations"]} == {"model", "popularity"}
+    scorers = {each["scorer"] for each in manifest["evaluations"]}
+    assert scorers == {"model", "popularity", "ease"}
     assert manifest["library_versions"]["tensorflow"].startswith("2.20")
+
+
+def test_the_report_is_a_page_about_the_version(trained: object, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+
+    ran = recserve_train("report", "--models", trained.models_dir, "--out", page)
+
+    assert (ran.returncode, ran.stdout) == (0, f"{page}\n"), ran.stderr
+    text = page.read_text()
+    manifest = json.loads((trained.version_dir / "manifest.json").read_text())
+    assert manifest["dataset"]["split_sha256"] in text
+    assert "films" in text
+    assert "popularity" in text
+    assert "data:image/png;base64," in text
 
 
 def test_the_same_seed_gives_the_same_numbers(

@@ -143,13 +143,6 @@ def test_new_items_are_ranked_without_the_others_and_the_record_is_the_same_agai
     assert "content-popularity" in shown
 
 
-def test_a_family_that_takes_ids_only_cannot_be_asked_for_new_users(small_archive: Path) -> None:
-    flags = ("--model", "collaborative", "--set", "epochs=1", "--split", "new-users")
-
-    with pytest.raises(TrainerError, match="has no query tower"):
-        run(small_archive, *flags)
-
-
 @pytest.mark.slow
 def test_published_rows_are_shown_beside_the_same_models_recomputed(
     movielens_archive: Path, capsys: pytest.CaptureFixture[str]

@@ -258,7 +258,7 @@ def test_the_signatures_are_those_of_the_exact_index(
     ExactIndex(embeddings).save(tmp_path)
     one, other = (tf.saved_model.load(str(each)).signatures for each in (folder, tmp_path))
 
-    assert set(one) == set(other) == {"recommend", "search", "embed_users"}
+    assert set(one) == set(other) == {"recommend", "retrieve", "search", "embed_users"}
     for name in one:
         assert one[name].structured_input_signature == other[name].structured_input_signature
         dtypes = [
