@@ -12,7 +12,8 @@ from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluation.split import Split, split_by_time
 from recserve_trainer.families import training
 from recserve_trainer.families.training import Fit
-from recserve_trainer.fit_configs import CollaborativeConfig, FitConfig
+from recserve_trainer.fit_configs import CollaborativeConfig
+from recserve_trainer.fit_settings import FitConfig
 from recserve_trainer.interactions import Dataset, Interactions
 from recserve_trainer.progress import Progress
 from recserve_trainer.retrieval import Embeddings, RetrievalModel

@@ -6,7 +6,8 @@ from pathlib import Path
 from recserve_trainer.config import IndexConfig
 from recserve_trainer.evaluation.baselines import BASELINES
 from recserve_trainer.evaluation.tasks import PROTOCOLS
-from recserve_trainer.fit_configs import FIT_CONFIGS, FitConfig
+from recserve_trainer.fit_configs import FIT_CONFIGS
+from recserve_trainer.fit_settings import FitConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from recserve_trainer.fit_configs import FIT_CONFIGS, CollaborativeConfig, FitConfig
+from recserve_trainer.fit_configs import FIT_CONFIGS, CollaborativeConfig
+from recserve_trainer.fit_settings import FitConfig
 from recserve_trainer.synthetic_size import parse_size
 
 MOVIELENS: Final = tuple(

@@ -73,6 +73,10 @@ def _fit(
 ) -> tuple[Fit, Split]:
     logs_dir = config.logs_dir or config.models_dir / config.name / "logs"
     run_name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    whole = split.with_validation_in_train()
+    if config.refit and config.fit.epochs == 1:
+        # Validation would have nothing to choose.
+        return fit(dataset, whole, config, logs_dir / run_name, progress), whole
     fitted = fit(dataset, split, config, logs_dir / run_name, progress)
     progress.note(
         f"kept epoch {fitted.best_epoch} of {fitted.epoch_count}; median epoch "
@@ -81,7 +85,6 @@ def _fit(
     if not config.refit or not len(split.validation):
         return fitted, split
     progress.note("learning once more, from training and validation interactions together")
-    whole = split.with_validation_in_train()
     once_more = replace(config, fit=replace(config.fit, epochs=fitted.best_epoch))
     again = fit(dataset, whole, once_more, logs_dir / f"{run_name}-refit", progress)
     return replace(fitted, model=again.model), whole

@@ -56,6 +56,13 @@ SEARCH_SPACES: Final[dict[str, SearchSpace]] = {
         "ials_side_weight": Range(0, 50),
         "least_confidence": Range(0.1, 1),
     },
+    "ranking": {
+        "blend_weight": Range(0, 2),
+        "trees": Choice((50, 100, 200)),
+        "depth": Choice((2, 3, 4)),
+        "learning_rate": Range(0.02, 0.2, logarithmic=True),
+        "leaf_rows": Choice((200, 500, 1000, 2000)),
+    },
 }
 """By family; the defaults of a family lie inside its space. A family in none has nothing to find:
 `popularity` learns nothing, and `textbook` is there to be as it is."""

@@ -21,7 +21,7 @@ from recserve_trainer.datasets.load import load_dataset
 from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluation.split import Split, split_by_time, split_sha256
 from recserve_trainer.families.training import K, fit
-from recserve_trainer.fit_configs import FitConfig
+from recserve_trainer.fit_settings import FitConfig
 from recserve_trainer.interactions import Dataset
 from recserve_trainer.progress import Progress
 from recserve_trainer.search_spaces import SEARCH_SPACES, Choice, SearchSpace

@@ -100,10 +100,12 @@ def training_text(card: ModelCard) -> str:
     training = card.training
     if training is None:
         return ""
-    text = f"Kept epoch {training.kept_epoch} of {len(training.curve)}."
+    is_refit = card.settings.get("refit") == "True" and bool(card.dataset["validation_count"])
     if training.is_single:
-        text = "Fitted in one pass, so there is no training curve."
-    if card.settings.get("refit") == "True" and card.dataset["validation_count"]:
+        both = ", to training and validation interactions together" if is_refit else ""
+        return f"Fitted in one pass{both}; so there is no training curve."
+    text = f"Kept epoch {training.kept_epoch} of {len(training.curve)}."
+    if is_refit:
         text += (
             " What is exported was then learnt once more, for as many epochs, from training and "
             "validation interactions together."

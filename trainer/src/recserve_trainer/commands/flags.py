@@ -9,7 +9,8 @@ from typing import Final
 
 from recserve_trainer.config import BAD_ROWS, INDEX_KINDS, DatasetConfig, IndexConfig, SplitConfig
 from recserve_trainer.errors import UsageError
-from recserve_trainer.fit_configs import FIT_CONFIGS, FitConfig
+from recserve_trainer.fit_configs import FIT_CONFIGS
+from recserve_trainer.fit_settings import FitConfig
 from recserve_trainer.index_choice import EXACT_ITEMS
 
 _SETTINGS: Final = {
