@@ -42,6 +42,9 @@ serve: setup ## serve the newest version until interrupted (MODELS=... ADDRESS=.
 test: setup ## every fast test, one real train, serve and ask included
 	$(RUN) pytest -q -n 2 --dist loadfile
 
+test-long: setup ## tests that take more than 20 seconds each (about 2 minutes)
+	$(RUN) pytest -q -m long
+
 test-batcher: setup ## the batcher's state machine under 10,000 examples (about 3 minutes)
 	RECSERVE_EXAMPLES=10000 $(RUN) pytest -q --timeout 1800 tests/unit/server/test_batching_machine.py
 
@@ -87,4 +90,4 @@ wheels: $(UV) ## build dist/*.whl
 clean: ## remove what the targets made, the environment included
 	rm -rf .venv .tools build dist
 
-.PHONY: help setup demo train serve test test-batcher bench quality bench-growth check lint format protos protos-check wheels clean
+.PHONY: help setup demo train serve test test-long test-batcher bench quality bench-growth check lint format protos protos-check wheels clean

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recserve_trainer.families import attribute_mapping
-from recserve_trainer.families.attribute_mapping import NormalEquations, map_attributes
 from recserve_trainer.features import encode, fit_features
+from recserve_trainer.learning import attribute_mapping
+from recserve_trainer.learning.attribute_mapping import NormalEquations, map_attributes
 from recserve_trainer.tables import category_column, number_column
 
 ROWS = 60

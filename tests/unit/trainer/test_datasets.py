@@ -135,7 +135,7 @@ def test_prepared_movielens_is_read_whole() -> None:
     check_movielens_100k(dataset)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("offline")
 def test_movielens_is_prepared_from_an_archive_without_network(tmp_path: Path) -> None:
     archive = Path(os.environ.get("RECSERVE_ARCHIVE", ""))

@@ -10,18 +10,18 @@ import tensorflow as tf
 from recserve_trainer.benchmark_ratings import RatingBenchmarkConfig
 from recserve_trainer.commands import ratings
 from recserve_trainer.errors import TrainerError, UsageError
-from recserve_trainer.families.dcn import RatingConfig
-from recserve_trainer.families.dcn_ranker import DcnRanker, fit_networks, network, network_oracle
-from recserve_trainer.families.ranking_lists import RankingLists
-from recserve_trainer.families.ranking_tables import build_tables
-from recserve_trainer.families.rating_prediction import (
+from recserve_trainer.fit_configs import RankingConfig
+from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.learning.dcn import RatingConfig
+from recserve_trainer.learning.dcn_ranker import DcnRanker, fit_networks, network, network_oracle
+from recserve_trainer.learning.ranking_lists import RankingLists
+from recserve_trainer.learning.ranking_tables import build_tables
+from recserve_trainer.learning.rating_prediction import (
     RatingPredictor,
     fit_ratings,
     rating_inputs,
     rating_metrics,
 )
-from recserve_trainer.fit_configs import RankingConfig
-from recserve_trainer.interactions import Dataset, Interactions
 from recserve_trainer.retrieval import Embeddings
 from recserve_trainer.tables import ItemTable, UserTable, category_column
 

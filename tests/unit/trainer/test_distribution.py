@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from recserve_trainer.errors import TrainerError
-from recserve_trainer.families import distribution
+from recserve_trainer.learning import distribution
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.long, pytest.mark.timeout(240)]
 
 WORKER = Path(__file__).with_name("train_worker.py")
 

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from recserve_trainer.families.ease import (
+from recserve_trainer.fit_configs import HistoryConfig
+from recserve_trainer.interactions import Interactions
+from recserve_trainer.learning.ease import (
     constrained_ridge,
     item_item_matrix,
     sessions,
     user_weights,
 )
-from recserve_trainer.fit_configs import HistoryConfig
-from recserve_trainer.interactions import Interactions
 
 USERS, ITEMS = 6, 5
 PLAIN = HistoryConfig(ease_l2=2, user_weight_power=0, session_weight=0, ease_side_weight=0)

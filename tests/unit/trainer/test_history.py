@@ -14,12 +14,12 @@ from recserve_trainer.config import SplitConfig
 from recserve_trainer.evaluation.baselines import item_counts
 from recserve_trainer.evaluation.split import Split, split_by_time
 from recserve_trainer.families.history import HistoryTraining, main_directions
-from recserve_trainer.families.ials import Confidences, RatingScale, distinct_pairs, fit_ials
-from recserve_trainer.families.side_information import side_information
 from recserve_trainer.fit_configs import HistoryConfig
 from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.indexes.scann import ScannIndex
 from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.learning.ials import Confidences, RatingScale, distinct_pairs, fit_ials
+from recserve_trainer.learning.side_information import side_information
 from recserve_trainer.retrieval import Queries, RetrievalModel
 from recserve_trainer.tables import ItemTable, UserTable, category_column, number_column
 

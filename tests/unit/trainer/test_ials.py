@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recserve_trainer.families.ials import (
+from recserve_trainer.fit_configs import HistoryConfig
+from recserve_trainer.interactions import Interactions
+from recserve_trainer.learning.ials import (
     Columns,
     Confidences,
     RatingScale,
@@ -16,8 +18,6 @@ from recserve_trainer.families.ials import (
     regularisation,
     solve_rows,
 )
-from recserve_trainer.fit_configs import HistoryConfig
-from recserve_trainer.interactions import Interactions
 
 USERS, ITEMS = 9, 13
 CONFIG = HistoryConfig(ials_dimension=4, ials_iterations=3, ials_alpha=0.2, ials_l2=0.05)

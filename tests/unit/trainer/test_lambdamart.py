@@ -5,16 +5,16 @@ import pytest
 import tensorflow as tf
 
 from recserve_trainer.evaluation.split import Split
-from recserve_trainer.families.lambdamart import (
+from recserve_trainer.fit_configs import RankingConfig
+from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.learning.lambdamart import (
     FittedForests,
     LambdaMartRanker,
     fit_forests,
     importances,
 )
-from recserve_trainer.families.ranking_lists import RankingLists
-from recserve_trainer.families.ranking_tables import build_tables
-from recserve_trainer.fit_configs import RankingConfig
-from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.learning.ranking_lists import RankingLists
+from recserve_trainer.learning.ranking_tables import build_tables
 from recserve_trainer.retrieval import Embeddings
 from recserve_trainer.tables import ItemTable, UserTable, category_column
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recserve_trainer.families.query_regression import Known, fit_query_tower
-from recserve_trainer.families.strangers import embed_strangers, embed_users
 from recserve_trainer.fit_configs import CollaborativeConfig
 from recserve_trainer.interactions import Interactions
+from recserve_trainer.learning.query_regression import Known, fit_query_tower
+from recserve_trainer.learning.strangers import embed_strangers, embed_users
 from recserve_trainer.tables import UserTable, category_column
 
 pytestmark = pytest.mark.tensorflow

@@ -12,13 +12,13 @@ from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluation.metrics import top_k
 from recserve_trainer.evaluation.split import Split
 from recserve_trainer.evaluation.two_stage import model_scorer
-from recserve_trainer.families.dcn_ranker import DcnRanker
 from recserve_trainer.families.history import HistoryTraining
 from recserve_trainer.families.ranking import RankingTraining
-from recserve_trainer.families.ranking_lists import folds
 from recserve_trainer.fit_configs import FIT_CONFIGS, RankingConfig
 from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.interactions import Dataset, Histories, Interactions
+from recserve_trainer.learning.dcn_ranker import DcnRanker
+from recserve_trainer.learning.ranking_lists import folds
 from recserve_trainer.retrieval import RetrievalModel
 from recserve_trainer.tables import ItemTable, UserTable, category_column
 

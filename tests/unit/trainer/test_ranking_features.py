@@ -8,9 +8,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recserve_trainer.families.ranking_features import FeatureTables, Products, RankingFeatures
-from recserve_trainer.families.ranking_tables import build_tables
 from recserve_trainer.interactions import Dataset, Histories, Interactions
+from recserve_trainer.learning.ranking_features import FeatureTables, Products, RankingFeatures
+from recserve_trainer.learning.ranking_tables import build_tables
 from recserve_trainer.retrieval import Embeddings
 from recserve_trainer.tables import ItemTable, UserTable, category_column, number_column
 

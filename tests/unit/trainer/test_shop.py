@@ -9,7 +9,7 @@ from rich.console import Console
 from recserve_trainer.commands.example_shop import parser, run
 from recserve_trainer.config import DatasetConfig, SplitConfig
 from recserve_trainer.datasets.shop import ShopSize, shop_tables, write_shop
-from recserve_trainer.datasets.tabular import load_tabular
+from recserve_trainer.datasets.tabular.reading import load_tabular
 from recserve_trainer.errors import DatasetError, UsageError
 from recserve_trainer.evaluation.split import split_by_time
 from recserve_trainer.interactions import Dataset, Histories

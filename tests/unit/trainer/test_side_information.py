@@ -1,6 +1,6 @@
 import numpy as np
 
-from recserve_trainer.families.side_information import side_information
+from recserve_trainer.learning.side_information import side_information
 from recserve_trainer.tables import Column, ItemTable, category_column, number_column
 
 ITEMS = 5

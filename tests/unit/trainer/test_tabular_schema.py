@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from recserve_trainer.config import DatasetConfig
-from recserve_trainer.datasets.tabular import load_tabular
-from recserve_trainer.datasets.tabular_kinds import read_attribute
-from recserve_trainer.datasets.tabular_schema import Attribute, Schema, find_schema, read_schema
+from recserve_trainer.datasets.tabular.kinds import read_attribute
+from recserve_trainer.datasets.tabular.reading import load_tabular
+from recserve_trainer.datasets.tabular.schema import Attribute, Schema, find_schema, read_schema
 from recserve_trainer.errors import DatasetError
 from recserve_trainer.interactions import Dataset
 from recserve_trainer.progress import Progress

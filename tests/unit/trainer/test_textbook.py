@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from recserve_trainer.evaluation.split import Split
 from recserve_trainer.families.collaborative import CollaborativeModel, CollaborativeTraining
-from recserve_trainer.families.towers import Vocabulary
 from recserve_trainer.families.training import FAMILIES
 from recserve_trainer.fit_configs import FIT_CONFIGS, CollaborativeConfig, TextbookConfig
 from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.learning.towers import Vocabulary
 from recserve_trainer.retrieval import Embeddings
 from recserve_trainer.tables import ItemTable, UserTable
 

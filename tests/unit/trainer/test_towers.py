@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recserve_trainer.families.towers import ItemTower, UserTower, Vocabulary
+from recserve_trainer.learning.towers import ItemTower, UserTower, Vocabulary
 
 pytestmark = pytest.mark.tensorflow
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from recserve_trainer.families.trees import Forests, forest_oracle
+from recserve_trainer.learning.trees import Forests, forest_oracle
 
 pytestmark = pytest.mark.tensorflow
 

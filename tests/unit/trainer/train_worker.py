@@ -14,11 +14,11 @@ from rich.console import Console
 from recserve_trainer.config import DatasetConfig, TrainConfig
 from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluation.split import Split
-from recserve_trainer.families import distribution
 from recserve_trainer.families.collaborative import CollaborativeTraining
 from recserve_trainer.families.training import fit
 from recserve_trainer.fit_configs import CollaborativeConfig, PopularityConfig
 from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.learning import distribution
 from recserve_trainer.progress import Progress
 from recserve_trainer.tables import ItemTable, UserTable
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from recserve_trainer.datasets.movielens_archive import read_archive, read_rating_split
-from recserve_trainer.families.dcn import RatingConfig
-from recserve_trainer.families.rating_prediction import (
+from recserve_trainer.learning.dcn import RatingConfig
+from recserve_trainer.learning.rating_prediction import (
     RatingMetrics,
     fit_ratings,
     rating_metrics,

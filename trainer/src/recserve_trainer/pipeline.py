@@ -15,10 +15,10 @@ from recserve_trainer.evaluation.baselines import item_counts
 from recserve_trainer.evaluation.metrics import RankingMetrics
 from recserve_trainer.evaluation.split import Split, split_by_time
 from recserve_trainer.evaluation.two_stage import model_scorer
-from recserve_trainer.families import distribution
 from recserve_trainer.families.training import Fit, fit
 from recserve_trainer.index_choice import choose_index
 from recserve_trainer.interactions import Dataset, Histories
+from recserve_trainer.learning import distribution
 from recserve_trainer.progress import Progress
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from recserve_trainer.benchmark_ratings import RatingBenchmark
-    from recserve_trainer.families.dcn import RatingConfig
+    from recserve_trainer.learning.dcn import RatingConfig
 
 _DESCRIPTION = """\
 Learns to predict the stars of MovieLens 100K with a deep and cross network beside biases and
@@ -78,7 +78,7 @@ def _folds(text: str) -> list[int]:
 
 
 def _settings(assignments: list[str]) -> "RatingConfig":
-    from recserve_trainer.families.dcn import RatingConfig
+    from recserve_trainer.learning.dcn import RatingConfig
 
     defaults = RatingConfig()
     kinds = {field.name: type(getattr(defaults, field.name)) for field in fields(RatingConfig)}

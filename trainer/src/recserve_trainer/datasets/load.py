@@ -2,7 +2,7 @@
 
 from recserve_trainer.config import DatasetConfig
 from recserve_trainer.datasets.movielens import load_prepared
-from recserve_trainer.datasets.tabular import load_tabular
+from recserve_trainer.datasets.tabular.reading import load_tabular
 from recserve_trainer.interactions import Dataset
 from recserve_trainer.progress import Progress
 

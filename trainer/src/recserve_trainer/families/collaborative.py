@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from recserve_trainer.evaluation.baselines import item_counts
 from recserve_trainer.evaluation.split import Split
-from recserve_trainer.families import distribution
-from recserve_trainer.families.averaging import StepAverages
-from recserve_trainer.families.ials import RatingScale
-from recserve_trainer.families.query_regression import Known, fit_query_tower
-from recserve_trainer.families.strangers import embed_strangers
-from recserve_trainer.families.towers import ItemTower, UserTower, Vocabulary
 from recserve_trainer.fit_configs import CollaborativeConfig
 from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.learning import distribution
+from recserve_trainer.learning.averaging import StepAverages
+from recserve_trainer.learning.ials import RatingScale
+from recserve_trainer.learning.query_regression import Known, fit_query_tower
+from recserve_trainer.learning.strangers import embed_strangers
+from recserve_trainer.learning.towers import ItemTower, UserTower, Vocabulary
 from recserve_trainer.retrieval import Embeddings, RetrievalModel, Stages
 from recserve_trainer.tables import UserTable
 

@@ -15,17 +15,17 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recserve_trainer.evaluation.split import Split
-from recserve_trainer.families.ease import item_item_matrix
-from recserve_trainer.families.history_tower import (
+from recserve_trainer.fit_configs import HistoryConfig
+from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.learning.ease import item_item_matrix
+from recserve_trainer.learning.history_tower import (
     BlendedScores,
     HistoryTower,
     IalsTower,
     UserStep,
 )
-from recserve_trainer.families.ials import Confidences, RatingScale, distinct_pairs, fit_ials
-from recserve_trainer.families.side_information import side_information
-from recserve_trainer.fit_configs import HistoryConfig
-from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.learning.ials import Confidences, RatingScale, distinct_pairs, fit_ials
+from recserve_trainer.learning.side_information import side_information
 from recserve_trainer.retrieval import Embeddings, RetrievalModel, Stages
 
 _ENTRIES_PER_BATCH = 2**17  # 32 MiB of vectors at 64 dimensions

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from recserve_trainer.evaluation.baselines import item_counts
 from recserve_trainer.evaluation.split import Split
-from recserve_trainer.families.attribute_mapping import map_attributes
 from recserve_trainer.families.collaborative import CollaborativeTraining
-from recserve_trainer.families.feature_rows import item_columns
-from recserve_trainer.families.query_regression import Known, fit_query_tower
-from recserve_trainer.families.strangers import embed_strangers
 from recserve_trainer.features import fit_features
 from recserve_trainer.fit_configs import HybridConfig
 from recserve_trainer.interactions import Dataset
+from recserve_trainer.learning.attribute_mapping import map_attributes
+from recserve_trainer.learning.feature_rows import item_columns
+from recserve_trainer.learning.query_regression import Known, fit_query_tower
+from recserve_trainer.learning.strangers import embed_strangers
 from recserve_trainer.retrieval import Embeddings, RetrievalModel, Stages
 
 

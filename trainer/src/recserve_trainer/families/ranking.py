@@ -4,14 +4,14 @@ import time
 from dataclasses import replace
 
 from recserve_trainer.evaluation.split import Split
-from recserve_trainer.families.dcn_ranker import DcnRanker, fit_networks
 from recserve_trainer.families.history import HistoryTraining
-from recserve_trainer.families.lambdamart import LambdaMartRanker, fit_forests, importances
-from recserve_trainer.families.ranking_features import FeatureTables
-from recserve_trainer.families.ranking_lists import KnownPart, RankingLists, build_lists, folds
-from recserve_trainer.families.ranking_tables import build_tables
 from recserve_trainer.fit_configs import RankingConfig
 from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.learning.dcn_ranker import DcnRanker, fit_networks
+from recserve_trainer.learning.lambdamart import LambdaMartRanker, fit_forests, importances
+from recserve_trainer.learning.ranking_features import FeatureTables
+from recserve_trainer.learning.ranking_lists import KnownPart, RankingLists, build_lists, folds
+from recserve_trainer.learning.ranking_tables import build_tables
 from recserve_trainer.retrieval import Ranker, RetrievalModel, Stages
 
 

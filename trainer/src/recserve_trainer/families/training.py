@@ -12,7 +12,6 @@ from recserve_trainer.config import TrainConfig
 from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluation.metrics import RankingMetrics, evaluate
 from recserve_trainer.evaluation.split import Split
-from recserve_trainer.families import distribution
 from recserve_trainer.families.collaborative import CollaborativeTraining
 from recserve_trainer.families.content import ContentTraining
 from recserve_trainer.families.history import HistoryTraining
@@ -21,6 +20,7 @@ from recserve_trainer.families.hybrid import HybridTraining
 from recserve_trainer.families.popularity import PopularityTraining
 from recserve_trainer.families.ranking import RankingTraining
 from recserve_trainer.interactions import Dataset, Histories
+from recserve_trainer.learning import distribution
 from recserve_trainer.progress import EpochProgress, Progress
 from recserve_trainer.retrieval import RetrievalModel
 

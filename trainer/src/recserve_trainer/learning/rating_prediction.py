@@ -9,9 +9,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recserve_trainer.errors import TrainerError
-from recserve_trainer.families.dcn import RatingConfig, RatingInputs, RatingModel, fit_member
 from recserve_trainer.features import encode, fit_features
 from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.learning.dcn import RatingConfig, RatingInputs, RatingModel, fit_member
 from recserve_trainer.tables import Column
 
 _DIRECTIONS: Final = 16

@@ -16,10 +16,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recserve_trainer.families.ranking_features import FeatureTables, RankingFeatures
-from recserve_trainer.families.ranking_lists import RankingLists, user_groups
-from recserve_trainer.families.trees import Forests, forest_oracle
 from recserve_trainer.fit_configs import RankingConfig
+from recserve_trainer.learning.ranking_features import FeatureTables, RankingFeatures
+from recserve_trainer.learning.ranking_lists import RankingLists, user_groups
+from recserve_trainer.learning.trees import Forests, forest_oracle
 
 _FEWEST_LEAVES: Final = 50
 """No leaf has to hold more than this part of all candidates, however few there are."""

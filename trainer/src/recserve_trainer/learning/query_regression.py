@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recserve_trainer.families.attribute_mapping import NormalEquations
-from recserve_trainer.families.content_query import PooledQueryTower
 from recserve_trainer.features import encode, fit_features
 from recserve_trainer.fit_configs import CollaborativeConfig
 from recserve_trainer.interactions import Interactions
+from recserve_trainer.learning.attribute_mapping import NormalEquations
+from recserve_trainer.learning.content_query import PooledQueryTower
 from recserve_trainer.retrieval import QueryTower
 from recserve_trainer.tables import UserTable
 

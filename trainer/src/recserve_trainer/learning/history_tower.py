@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recserve_trainer.families.ials import RatingScale, regularisation
 from recserve_trainer.features import Feature
 from recserve_trainer.fit_configs import HistoryConfig
+from recserve_trainer.learning.ials import RatingScale, regularisation
 from recserve_trainer.retrieval import Queries
 
 _FLAT: Final = 1e-6

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluation.metrics import top_k, users_per_chunk
-from recserve_trainer.families.ranking_features import FeatureTables
 from recserve_trainer.interactions import Dataset, Histories, Interactions
+from recserve_trainer.learning.ranking_features import FeatureTables
 from recserve_trainer.retrieval import Embeddings
 
 

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recserve_trainer.datasets.id_order import natural
-from recserve_trainer.datasets.tabular_errors import TOLD, BadRows
-from recserve_trainer.datasets.tabular_files import Block, Table
-from recserve_trainer.datasets.tabular_kinds import read_attribute
-from recserve_trainer.datasets.tabular_schema import Attribute, TableSchema
-from recserve_trainer.datasets.tabular_values import read_ids
+from recserve_trainer.datasets.tabular.errors import TOLD, BadRows
+from recserve_trainer.datasets.tabular.files import Block, Table
+from recserve_trainer.datasets.tabular.kinds import read_attribute
+from recserve_trainer.datasets.tabular.schema import Attribute, TableSchema
+from recserve_trainer.datasets.tabular.values import read_ids
 from recserve_trainer.errors import DatasetError
 from recserve_trainer.tables import Column
 

@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recserve_trainer.families.ranking_features import FeatureTables, RankingFeatures
-from recserve_trainer.families.ranking_lists import RankingLists, user_groups
 from recserve_trainer.fit_configs import RankingConfig
+from recserve_trainer.learning.ranking_features import FeatureTables, RankingFeatures
+from recserve_trainer.learning.ranking_lists import RankingLists, user_groups
 
 _DEEP: Final = 32
 _CROSSES: Final = 2

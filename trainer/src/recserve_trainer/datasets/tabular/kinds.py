@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recserve_trainer.datasets.tabular_files import Mask, Values
-from recserve_trainer.datasets.tabular_schema import Attribute
-from recserve_trainer.datasets.tabular_values import is_number, read_numbers
+from recserve_trainer.datasets.tabular.files import Mask, Values
+from recserve_trainer.datasets.tabular.schema import Attribute
+from recserve_trainer.datasets.tabular.values import is_number, read_numbers
 from recserve_trainer.errors import DatasetError
 from recserve_trainer.tables import Column
 

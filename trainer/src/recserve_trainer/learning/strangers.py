@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from recserve_trainer.families.query_regression import Known
 from recserve_trainer.features import encode
 from recserve_trainer.interactions import Histories
+from recserve_trainer.learning.query_regression import Known
 from recserve_trainer.retrieval import QueryTower
 
 _USERS_AT_ONCE = 8192

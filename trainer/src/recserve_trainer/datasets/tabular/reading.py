@@ -16,17 +16,17 @@ from rich.markup import escape
 from rich.table import Table as ShownTable
 
 from recserve_trainer.config import DatasetConfig
-from recserve_trainer.datasets.tabular_entities import Entities, read_entities
-from recserve_trainer.datasets.tabular_errors import BadRows
-from recserve_trainer.datasets.tabular_files import Table, find_tables
-from recserve_trainer.datasets.tabular_interactions import (
+from recserve_trainer.datasets.tabular.entities import Entities, read_entities
+from recserve_trainer.datasets.tabular.errors import BadRows
+from recserve_trainer.datasets.tabular.files import Table, find_tables
+from recserve_trainer.datasets.tabular.interactions import (
     Codes,
     FixedIds,
     GrowingIds,
     InteractionsReader,
     newest,
 )
-from recserve_trainer.datasets.tabular_schema import Schema, find_schema, read_schema
+from recserve_trainer.datasets.tabular.schema import Schema, find_schema, read_schema
 from recserve_trainer.errors import DatasetError
 from recserve_trainer.interactions import Dataset, Interactions
 from recserve_trainer.progress import Progress

@@ -7,9 +7,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recserve_trainer.evaluation.baselines import item_counts
-from recserve_trainer.families.ranking_features import FeatureTables, Products, best_scores
 from recserve_trainer.features import FeatureLimits, encode, fit_features
 from recserve_trainer.interactions import Dataset, Histories, Interactions
+from recserve_trainer.learning.ranking_features import FeatureTables, Products, best_scores
 from recserve_trainer.retrieval import Embeddings
 from recserve_trainer.tables import Column
 

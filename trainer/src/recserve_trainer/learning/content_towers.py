@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recserve_trainer.families.feature_rows import FeatureRows
-from recserve_trainer.families.towers import Vocabulary
+from recserve_trainer.learning.feature_rows import FeatureRows
+from recserve_trainer.learning.towers import Vocabulary
 
 
 class Ids(NamedTuple):

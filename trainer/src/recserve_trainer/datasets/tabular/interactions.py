@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from recserve_trainer.datasets.id_order import natural
-from recserve_trainer.datasets.tabular_entities import missing_role, require_columns
-from recserve_trainer.datasets.tabular_errors import TOLD, BadRows
-from recserve_trainer.datasets.tabular_files import Block, Mask, Table
-from recserve_trainer.datasets.tabular_schema import TableSchema
-from recserve_trainer.datasets.tabular_values import (
+from recserve_trainer.datasets.tabular.entities import missing_role, require_columns
+from recserve_trainer.datasets.tabular.errors import TOLD, BadRows
+from recserve_trainer.datasets.tabular.files import Block, Mask, Table
+from recserve_trainer.datasets.tabular.schema import TableSchema
+from recserve_trainer.datasets.tabular.values import (
     MAX_ID_BYTES,
     Ids,
     Times,

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from recserve_trainer.datasets.tabular_files import Mask, Values
-from recserve_trainer.datasets.tabular_schema import TIMESTAMP_UNITS
+from recserve_trainer.datasets.tabular.files import Mask, Values
+from recserve_trainer.datasets.tabular.schema import TIMESTAMP_UNITS
 from recserve_trainer.errors import DatasetError
 
 MAX_ID_BYTES: Final = 128

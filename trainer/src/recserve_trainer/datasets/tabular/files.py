@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from recserve_trainer.datasets.tabular_errors import TOLD, BadRows
+from recserve_trainer.datasets.tabular.errors import TOLD, BadRows
 from recserve_trainer.errors import DatasetError
 
 Values: TypeAlias = "pa.Array[Any]"

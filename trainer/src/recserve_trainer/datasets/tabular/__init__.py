@@ -1,0 +1,1 @@
+"""Reads CSV and Parquet tables of any shape."""
