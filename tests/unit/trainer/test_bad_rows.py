@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from recserve_trainer.config import DatasetConfig
-from recserve_trainer.datasets.tabular.reading import files as tabular_files
+from recserve_trainer.datasets.tabular import files as tabular_files
 from recserve_trainer.datasets.tabular.reading import load_tabular
 from recserve_trainer.errors import DatasetError
 from recserve_trainer.interactions import Dataset

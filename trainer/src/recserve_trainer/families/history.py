@@ -155,7 +155,7 @@ class HistoryTraining:
         self, embed: Callable[..., tf.Tensor], user_rows: NDArray[np.intp], width: int
     ) -> NDArray[np.float32]:
         """Calls a tower's method for users of similar length at a time; [users, width]."""
-        traced = tf.function(embed, _SIGNATURE)
+        traced = tf.function(embed, _SIGNATURE).get_concrete_function()
         counts = np.diff(self._histories.offsets)[user_rows]
         order = np.argsort(counts, kind="stable")
         embedded = np.zeros((len(user_rows), width), np.float32)
@@ -166,7 +166,7 @@ class HistoryTraining:
             batch = batch[: max(1, _ENTRIES_PER_BATCH // int(counts[batch[-1]]))]
             history, ratings = self._histories.queries(user_rows[batch])
             features = np.zeros((len(batch), 0), np.float32)
-            embedded[batch] = traced(history, ratings, features).numpy()
+            embedded[batch] = traced(*map(tf.constant, (history, ratings, features))).numpy()
             start += len(batch)
         return embedded
 

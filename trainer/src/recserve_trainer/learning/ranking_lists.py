@@ -102,9 +102,16 @@ def build_lists(
 ) -> RankingLists:
     """Holds out one fold after the other and lists what is retrieved from the rest.
 
+    All lists are of one length: `candidates`, or what nine of ten users have left to be found, if
+    that is less, as in a catalogue of which users have seen much.
+
     Raises:
         TrainerError: nothing held out was retrieved for anybody.
     """
+    taken = np.diff(Histories.of(len(dataset.users), train).offsets)
+    if taken.any():
+        unseen = len(dataset.items) - taken[taken > 0]
+        candidates = max(2, min(candidates, int(np.quantile(unseen, 0.1))))
     parts: list[RankingLists] = []
     for fold in range(int(fold_of.max(initial=0)) + 1):
         is_held = fold_of == fold
