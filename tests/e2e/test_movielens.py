@@ -22,7 +22,7 @@ from recserve_trainer.evaluation.split import Split, split_by_time
 from recserve_trainer.interactions import Dataset, Histories
 from recserve_trainer.progress import Progress
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.long, pytest.mark.timeout(300)]
 
 EPOCHS = 8
 MARGIN = 1.25
