@@ -3,7 +3,12 @@ from pathlib import Path
 import pytest
 
 from recserve_trainer.config import DatasetConfig, IndexConfig, SplitConfig, TrainConfig
-from recserve_trainer.fit_configs import CollaborativeConfig
+from recserve_trainer.fit_configs import (
+    CollaborativeConfig,
+    HistoryConfig,
+    PopularityConfig,
+    RankingConfig,
+)
 
 
 @pytest.mark.parametrize(
@@ -102,3 +107,10 @@ def test_the_recall_asked_of_an_index_is_a_share(recall: float) -> None:
 def config(**fields: str) -> TrainConfig:
     dataset = DatasetConfig(data_dir=Path())
     return TrainConfig(dataset=dataset, models_dir=Path(), **fields)
+
+
+@pytest.mark.parametrize("config", [HistoryConfig, PopularityConfig, RankingConfig])
+def test_a_family_in_closed_form_has_one_epoch(config: type) -> None:
+    assert config().epochs == 1
+    with pytest.raises(ValueError, match="epochs is 4, must be 1: this family learns in one pass"):
+        config(epochs=4)

@@ -183,6 +183,7 @@ class HistoryConfig(FitConfig):
 
     def __post_init__(self) -> None:
         FitConfig.__post_init__(self)
+        self._require_one_epoch()
         self._require(
             ("dimension", "ials_dimension", "ials_iterations", "basis_users"), 1, math.inf
         )
@@ -239,6 +240,10 @@ class RankingConfig(HistoryConfig):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PopularityConfig(FitConfig):
     """Nothing to be told."""
+
+    def __post_init__(self) -> None:
+        FitConfig.__post_init__(self)
+        self._require_one_epoch()
 
 
 FIT_CONFIGS: Final[dict[str, type[FitConfig]]] = {

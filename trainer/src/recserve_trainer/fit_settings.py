@@ -21,6 +21,10 @@ class FitConfig:
         self._require(("epochs", "patience"), 1, math.inf)
         self._require(("seed",), 0, 2**31 - 1)
 
+    def _require_one_epoch(self) -> None:
+        if self.epochs != 1:
+            raise ValueError(f"epochs is {self.epochs}, must be 1: this family learns in one pass")
+
     def _require(self, names: Sequence[str], least: float, most: float) -> None:
         for name in names:
             value = getattr(self, name)

@@ -1,0 +1,63 @@
+"""Every family from the trainer's command line to the caller, against its own SavedModel."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+from recserve_client import RecommenderClient
+
+pytestmark = [pytest.mark.tensorflow, pytest.mark.long, pytest.mark.timeout(240)]
+
+K = 10
+
+
+def top_of_the_saved_model(version_dir: Path) -> dict[str, list[tuple[str, float]]]:
+    """What the signature `recommend` gives each user of the table, what they have seen excluded."""
+    read = lambda name: pa.ipc.open_file(str(version_dir / name)).read_all().to_pydict()  # noqa: E731
+    items, users = read("items.arrow"), read("users.arrow")
+    excluded = [(row, item) for row, seen in enumerate(users["history"]) for item in seen]
+    model = tf.saved_model.load(str(version_dir))
+    found = model.signatures["recommend"](
+        user_rows=tf.range(len(users["user_id"])),
+        k=tf.constant(K),
+        excluded=tf.constant(np.array(excluded, np.int32)),
+    )
+    return {
+        user_id: [
+            (items["item_id"][item], float(score))
+            for item, score in zip(rows, scores, strict=True)
+            if score > -np.inf
+        ]
+        for user_id, rows, scores in zip(
+            users["user_id"], found["item_rows"].numpy(), found["scores"].numpy(), strict=True
+        )
+    }
+
+
+@pytest.mark.parametrize("family", ["content", "history", "hybrid", "ranking"])
+def test_what_is_served_is_what_the_saved_model_ranks(
+    family: str,
+    train: Callable[..., object],
+    serve: Callable[..., AbstractContextManager],
+    tmp_path: Path,
+) -> None:
+    ran = train(tmp_path, "--name", "films", "--model", family, "--epochs", 1)
+    assert ran.returncode == 0, ran.stderr
+    expected = top_of_the_saved_model(tmp_path / "films" / "1")
+
+    with serve("--models", tmp_path) as program:
+        address = program.wait_for("serving").rpartition(" ")[2]
+        with RecommenderClient(address, timeout_s=20) as client:
+            assert client.list_models()[0].kind == family
+            answers = client.recommend_batch(list(expected), k=K)
+
+    for user_id, answer in zip(expected, answers, strict=True):
+        assert [item.item_id for item in answer] == [item for item, _ in expected[user_id]]
+        assert [item.score for item in answer] == pytest.approx(
+            [score for _, score in expected[user_id]], rel=1e-5, abs=1e-6
+        )
