@@ -189,7 +189,8 @@ class HistoryConfig(FitConfig):
         )
         self._require(("ease_items", "session_gap_s", "session_weight"), 0, math.inf)
         self._require(("ease_side_weight", "ials_side_weight"), 0, math.inf)
-        self._require(("blend", "user_weight_power", "ials_l2_power"), 0, 10)
+        self._require(("blend",), 0, 1000)
+        self._require(("user_weight_power", "ials_l2_power"), 0, 10)
         self._require(("least_confidence",), 0.01, 1)
         # Without these the systems to be solved can be singular.
         self._require(("ease_l2", "ials_l2", "ials_alpha"), 1e-6, math.inf)
