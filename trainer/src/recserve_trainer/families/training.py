@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 import tensorflow as tf
 
@@ -92,6 +92,7 @@ def fit(
             f"several workers cannot train {config.model}, only {families}; unset TF_CONFIG"
         )
     training = FAMILIES[config.model](dataset, split, config.fit)
+    validation = _Validation.of(dataset, split) if len(split.validation) else None
     writer = _writer(logs_dir) if distribution.is_chief() else tf.summary.create_noop_writer()
     best, best_ndcg, best_epoch = None, -1.0, 0
     curve: list[dict[str, float]] = []
@@ -99,7 +100,7 @@ def fit(
         for epoch in range(1, config.fit.epochs + 1):
             start_s = time.perf_counter()
             logged = training.run_epoch()
-            metrics, model = _validate(training, dataset, split, epoch == config.fit.epochs)
+            metrics, model = _validate(training, validation, epoch == config.fit.epochs)
             logged |= metrics.by_name() if metrics else {}
             curve.append({**logged, "epoch_seconds": time.perf_counter() - start_s})
             _log(epoch, curve[-1])
@@ -115,21 +116,35 @@ def fit(
     return Fit(best, best_epoch, seconds[len(seconds) // 2], tuple(curve))
 
 
+@dataclass(frozen=True, slots=True)
+class _Validation:
+    """What every epoch is measured on."""
+
+    relevant: Histories
+    seen: Histories
+    item_count: int
+
+    @classmethod
+    def of(cls, dataset: Dataset, split: Split) -> Self:
+        user_count = len(dataset.users)
+        return cls(
+            Histories.of(user_count, split.validation),
+            Histories.of(user_count, split.train),
+            len(dataset.items),
+        )
+
+    def metrics(self, model: RetrievalModel) -> RankingMetrics:
+        scorer, item_count = model.embeddings.score, self.item_count
+        return evaluate(scorer, self.relevant, self.seen, k=K, item_count=item_count)
+
+
 def _validate(
-    training: Training, dataset: Dataset, split: Split, is_last: bool
+    training: Training, validation: _Validation | None, is_last: bool
 ) -> tuple[RankingMetrics | None, RetrievalModel | None]:
-    if not len(split.validation):
+    if validation is None:
         return None, training.model() if is_last else None
-    user_count = len(dataset.users)
     model = training.model()
-    metrics = evaluate(
-        model.embeddings.score,
-        Histories.of(user_count, split.validation),
-        Histories.of(user_count, split.train),
-        k=K,
-        item_count=len(dataset.items),
-    )
-    return metrics, model
+    return validation.metrics(model), model
 
 
 def _show(
