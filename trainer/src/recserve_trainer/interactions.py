@@ -87,7 +87,23 @@ class Histories:
 
     def pairs(self, user_rows: NDArray[np.int32]) -> NDArray[np.int32]:
         """Returns int32 [n, 2]: (position in `user_rows`, item row) for each item of each user."""
-        counts = self.offsets[user_rows + 1] - self.offsets[user_rows]
-        positions = np.repeat(np.arange(len(user_rows), dtype=np.int32), counts)
-        items = [self[int(row)] for row in user_rows]
-        return np.stack([positions, np.concatenate([*items, np.empty(0, np.int32)])], axis=1)
+        positions, entries = entries_of(self.offsets, user_rows)
+        return np.stack([positions, self.item_rows[entries]], axis=1)
+
+
+def entries_of(
+    offsets: NDArray[np.int64], rows: NDArray[np.integer]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Finds the entries of some rows of a compressed table, row by row.
+
+    Args:
+        offsets: [table rows + 1]; the entries of row r are `offsets[r]:offsets[r + 1]`.
+        rows: in any order, repeats included.
+
+    Returns:
+        Of each entry the position in `rows` and the place in the table, [n] both.
+    """
+    counts = offsets[rows + 1] - offsets[rows]
+    positions = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
+    within = np.arange(len(positions)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return positions, np.repeat(offsets[rows], counts) + within

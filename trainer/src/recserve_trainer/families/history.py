@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recserve_trainer.evaluation.split import Split
 from recserve_trainer.fit_configs import HistoryConfig
-from recserve_trainer.interactions import Dataset, Interactions
+from recserve_trainer.interactions import Dataset, Interactions, entries_of
 from recserve_trainer.learning.ease import item_item_matrix
 from recserve_trainer.learning.history_tower import (
     BlendedScores,
@@ -61,10 +61,7 @@ class RatedHistories:
 
     def queries(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Returns history [n, 2] and ratings [n] of the users at `rows`, as a tower takes them."""
-        counts = np.diff(self.offsets)[rows]
-        positions = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        entries = np.repeat(self.offsets[rows], counts) + within
+        positions, entries = entries_of(self.offsets, rows)
         return np.stack([positions, self.item_rows[entries]], axis=1), self.ratings[entries]
 
 
