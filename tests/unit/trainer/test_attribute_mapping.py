@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recserve_trainer import features
 from recserve_trainer.features import encode, fit_features
-from recserve_trainer.learning import attribute_mapping
-from recserve_trainer.learning.attribute_mapping import NormalEquations, map_attributes
+from recserve_trainer.learning.attribute_mapping import Attributes, NormalEquations, map_attributes
 from recserve_trainer.tables import category_column, number_column
 
 ROWS = 60
@@ -44,7 +44,7 @@ def test_without_any_row_everything_is_zero() -> None:
 def test_rows_get_the_vectors_that_their_attributes_make_likely(
     monkeypatch: pytest.MonkeyPatch, rows_at_once: int
 ) -> None:
-    monkeypatch.setattr(attribute_mapping, "_ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(features, "_ROWS_AT_ONCE", rows_at_once)
     encoded = encode(FEATURES, COLUMNS, ROWS)
     vectors = (encoded @ RANDOM.normal(size=(encoded.shape[1], 4)) + 2).astype(np.float32)
     weights = np.ones(ROWS)
@@ -52,7 +52,7 @@ def test_rows_get_the_vectors_that_their_attributes_make_likely(
     targets = vectors.copy()
     targets[::5] = 1000
 
-    mapped = map_attributes(COLUMNS, FEATURES, targets, weights, 1e-4)
+    mapped = map_attributes(Attributes(COLUMNS, FEATURES), targets, weights, 1e-4)
 
     assert mapped == pytest.approx(vectors, abs=0.01)
 
@@ -64,7 +64,7 @@ def test_the_more_a_row_weighs_the_closer_it_is_met() -> None:
 
     def first(weight: float) -> float:
         weights = np.where(np.arange(ROWS) < 30, weight, 1)
-        return float(map_attributes(same, features, targets, weights, 1.0)[0, 0])
+        return float(map_attributes(Attributes(same, features), targets, weights, 1.0)[0, 0])
 
     assert first(1) == pytest.approx(0, abs=1e-6)
     assert first(3) == pytest.approx(0.5, abs=1e-6)

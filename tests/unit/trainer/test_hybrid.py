@@ -9,8 +9,8 @@ from recserve_trainer.families.hybrid import HybridTraining
 from recserve_trainer.features import encode
 from recserve_trainer.fit_configs import ContentConfig, HistorySoftmaxConfig, HybridConfig
 from recserve_trainer.interactions import Dataset, Histories, Interactions
-from recserve_trainer.learning.content_towers import Ids, IdVectors
 from recserve_trainer.learning.feature_rows import FeatureRows, item_columns
+from recserve_trainer.learning.feature_towers import Ids, IdVectors
 from recserve_trainer.learning.history_draws import HistoryDraws
 from recserve_trainer.learning.towers import Vocabulary
 from recserve_trainer.tables import ItemTable, UserTable, category_column, number_column

@@ -1,17 +1,33 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from recserve_trainer.fit_configs import CollaborativeConfig
 from recserve_trainer.interactions import Interactions
-from recserve_trainer.learning.query_regression import Known, fit_query_tower
-from recserve_trainer.learning.strangers import embed_strangers, embed_users
+from recserve_trainer.learning.query_regression import QueryRegression
+from recserve_trainer.retrieval import QueryTower
 from recserve_trainer.tables import UserTable, category_column
 
 pytestmark = pytest.mark.tensorflow
 
 USERS, ITEMS, LENGTH = 30, 12, 3
 CONFIG = CollaborativeConfig(history_prior=2.0, query_l2=0.5)
+
+
+@dataclass(frozen=True)
+class Known:
+    users: UserTable
+    train: Interactions
+    user_vectors: np.ndarray
+    item_vectors: np.ndarray
+
+    def regression(self) -> QueryRegression:
+        return QueryRegression(self.users, self.train, CONFIG)
+
+    def tower(self) -> QueryTower:
+        return self.regression().fit(self.user_vectors, self.item_vectors)
 
 
 def known(*, columns: bool = True, seed: int = 0) -> Known:
@@ -50,7 +66,7 @@ def naive_rows(known: Known, prior: float) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_tower_is_the_ridge_regression_on_beginnings_of_histories() -> None:
     given = known()
-    tower = fit_query_tower(given, CONFIG)
+    tower = given.tower()
     assert [feature.vocabulary for feature in tower.features] == [("a", "b")]
 
     rows, targets = naive_rows(given, CONFIG.history_prior)
@@ -74,19 +90,19 @@ def test_the_tower_is_the_ridge_regression_on_beginnings_of_histories() -> None:
 
 def test_users_without_interactions_are_embedded_by_profile_and_the_others_stay() -> None:
     given = known()
-    tower = fit_query_tower(given, CONFIG)
+    tower = given.tower()
     vectors = np.ones((USERS, LENGTH + 1), np.float32)
 
-    embedded = embed_strangers(tower, given, vectors)
+    embedded = given.regression().embed_strangers(tower, vectors)
 
     assert (embedded[:-2] == 1).all()
-    expected = embed_users(tower, given, np.array([28, 29], np.int32))
+    expected = given.regression().embed(tower, np.array([28, 29], np.int32))
     assert np.array_equal(embedded[-2:], expected)
     assert not np.allclose(expected[0], expected[1])  # their jobs differ
 
 
 def test_without_attributes_history_alone_counts() -> None:
-    tower = fit_query_tower(known(columns=False), CONFIG)
+    tower = known(columns=False).tower()
 
     assert tuple(tower.features) == ()
     found = tower.embed(tf.constant([[0, 4]]), tf.constant([np.nan]), tf.zeros([2, 0])).numpy()

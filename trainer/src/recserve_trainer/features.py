@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recserve_trainer.tables import Column, ColumnKind
 
+_ROWS_AT_ONCE: Final = 8192
 _WORD: Final = re.compile(r"[^\W_]+")
 
 
@@ -84,6 +85,23 @@ def encode(
         else:
             _encode_values(feature, column, part)
     return encoded
+
+
+def encode_in_pieces(
+    features: Sequence[Feature], columns: dict[str, Column], row_count: int
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Encodes as `encode` does, some rows at a time: dense, all of them may be gigabytes.
+
+    Yields:
+        Which rows, and float32 [their number, sum of widths].
+    """
+    for start in range(0, row_count, _ROWS_AT_ONCE):
+        length = min(_ROWS_AT_ONCE, row_count - start)
+        cut = {
+            name: Column(column.kind, column.values.slice(start, length))
+            for name, column in columns.items()
+        }
+        yield slice(start, start + length), encode(features, cut, length)
 
 
 def _fit(name: str, column: Column, limits: FeatureLimits) -> Feature:

@@ -19,8 +19,7 @@ from recserve_trainer.interactions import Dataset, Interactions
 from recserve_trainer.learning import distribution
 from recserve_trainer.learning.averaging import StepAverages
 from recserve_trainer.learning.ials import RatingScale
-from recserve_trainer.learning.query_regression import Known, fit_query_tower
-from recserve_trainer.learning.strangers import embed_strangers
+from recserve_trainer.learning.query_regression import QueryRegression
 from recserve_trainer.learning.towers import ItemTower, UserTower, Vocabulary
 from recserve_trainer.retrieval import Embeddings, RetrievalModel, Stages
 from recserve_trainer.tables import UserTable
@@ -129,7 +128,8 @@ class CollaborativeTraining:
                 steps_per_execution=_STEPS_PER_EXECUTION if alone else 1,
             )
         self._ratings = RatingScale.of(split.train.ratings, config.least_confidence)
-        self._train_interactions = split.train
+        ids_alone = UserTable(dataset.users.ids)
+        self._regression = QueryRegression(ids_alone, split.train, config)
         self._train = self._columns(split.train)
         self._validation = self._columns(split.validation)
         self._shuffling = np.random.default_rng(config.seed)
@@ -169,14 +169,8 @@ class CollaborativeTraining:
     def model(self) -> RetrievalModel:
         """Returns the vectors as they stand, and a query tower for users training does not know."""
         embeddings = self.embeddings()
-        known = Known(
-            UserTable(self._dataset.users.ids),  # ids alone: no profiles
-            self._train_interactions,
-            embeddings.users[:, :-1],
-            embeddings.items[:, :-1],
-        )
-        tower = fit_query_tower(known, self._config)
-        users = embed_strangers(tower, known, embeddings.users)
+        tower = self._regression.fit(embeddings.users[:, :-1], embeddings.items[:, :-1])
+        users = self._regression.embed_strangers(tower, embeddings.users)
         return RetrievalModel(Embeddings(users, embeddings.items), Stages(tower))
 
     def embeddings(self) -> Embeddings:

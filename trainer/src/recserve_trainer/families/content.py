@@ -15,13 +15,11 @@ from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluation.baselines import item_counts
 from recserve_trainer.evaluation.split import Split
 from recserve_trainer.families.collaborative import CollaborativeTraining
-from recserve_trainer.features import fit_features
 from recserve_trainer.fit_configs import ContentConfig
 from recserve_trainer.interactions import Dataset
-from recserve_trainer.learning.attribute_mapping import map_attributes
+from recserve_trainer.learning.attribute_mapping import Attributes, map_attributes
 from recserve_trainer.learning.feature_rows import item_columns
-from recserve_trainer.learning.query_regression import Known, fit_query_tower
-from recserve_trainer.learning.strangers import embed_users
+from recserve_trainer.learning.query_regression import QueryRegression
 from recserve_trainer.retrieval import Embeddings, RetrievalModel, Stages
 from recserve_trainer.tables import Column
 
@@ -37,17 +35,21 @@ class ContentTraining:
         Raises:
             TrainerError: nothing is known of the items that a model could tell them apart by.
         """
-        self._dataset, self._train, self._config = dataset, split.train, config
+        self._config = config
         self._counts = item_counts(split.train, len(dataset.items))
         self._known = np.flatnonzero(self._counts).astype(np.int32)
-        self._columns = item_columns(dataset.items)
-        if not fit_features(self._columns, self._known):
+        self._attributes = Attributes.of(item_columns(dataset.items), self._known)
+        if not self._attributes.features:
             raise TrainerError(
                 f"content needs attributes of items, and {dataset.name} has none that two training "
                 "items share: no column and no word of a title; give columns or choose another "
                 "model"
             )
+        popular = self._attributes.columns | _popularity(self._counts)
+        self._with_popularity = Attributes.of(popular, self._known)
         self._teacher = CollaborativeTraining(dataset, split, config)
+        self._regression = QueryRegression(dataset.users, split.train, config)
+        self._everybody = np.arange(len(dataset.users), dtype=np.int32)
 
     def run_epoch(self) -> dict[str, float]:
         """Trains the teacher for one pass."""
@@ -55,25 +57,14 @@ class ContentTraining:
 
     def model(self) -> RetrievalModel:
         """Returns vectors without ids for all users and items, and the query tower for others."""
-        teacher, config = self._teacher.embeddings(), self._config
-        items = self._mapped(self._columns, teacher.items, config.new_item_l2)
-        popular = {**self._columns, **_popularity(self._counts)}
-        items[self._known] = self._mapped(popular, teacher.items, config.item_l2)[self._known]
-        users = self._dataset.users
-        tower = fit_query_tower(
-            Known(users, self._train, teacher.users[:, :-1], items[:, :-1]), config
-        )
-        known = Known(users, self._train, teacher.users, items)
-        everybody = np.arange(len(users), dtype=np.int32)
-        return RetrievalModel(
-            Embeddings(embed_users(tower, known, everybody), items), Stages(tower)
-        )
-
-    def _mapped(
-        self, columns: dict[str, Column], vectors: NDArray[np.float32], l2: float
-    ) -> NDArray[np.float32]:
-        features = fit_features(columns, self._known)
-        return map_attributes(columns, features, vectors, self._counts.astype(np.float64), l2)
+        teacher, config, known = self._teacher.embeddings(), self._config, self._known
+        counts = self._counts.astype(np.float64)
+        items = map_attributes(self._attributes, teacher.items, counts, config.new_item_l2)
+        popular = map_attributes(self._with_popularity, teacher.items, counts, config.item_l2)
+        items[known] = popular[known]
+        tower = self._regression.fit(teacher.users[:, :-1], items[:, :-1])
+        users = self._regression.embed(tower, self._everybody)
+        return RetrievalModel(Embeddings(users, items), Stages(tower))
 
 
 def _popularity(counts: NDArray[np.int64]) -> dict[str, Column]:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from recserve_trainer.evaluation.split import Split
 from recserve_trainer.fit_configs import HistorySoftmaxConfig
 from recserve_trainer.interactions import Dataset
-from recserve_trainer.learning.content_towers import Ids
 from recserve_trainer.learning.feature_model import FeatureTraining
+from recserve_trainer.learning.feature_towers import Ids
 from recserve_trainer.learning.towers import Vocabulary
 from recserve_trainer.tables import UserTable
 

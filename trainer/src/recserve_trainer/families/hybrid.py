@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from recserve_trainer.evaluation.baselines import item_counts
 from recserve_trainer.evaluation.split import Split
 from recserve_trainer.families.collaborative import CollaborativeTraining
-from recserve_trainer.features import fit_features
 from recserve_trainer.fit_configs import HybridConfig
 from recserve_trainer.interactions import Dataset
-from recserve_trainer.learning.attribute_mapping import map_attributes
+from recserve_trainer.learning.attribute_mapping import Attributes, map_attributes
 from recserve_trainer.learning.feature_rows import item_columns
-from recserve_trainer.learning.query_regression import Known, fit_query_tower
-from recserve_trainer.learning.strangers import embed_strangers
+from recserve_trainer.learning.query_regression import QueryRegression
 from recserve_trainer.retrieval import Embeddings, RetrievalModel, Stages
 
 
@@ -24,8 +22,12 @@ class HybridTraining:
     """One hybrid model being fitted to one split; works without any attributes too."""
 
     def __init__(self, dataset: Dataset, split: Split, config: HybridConfig) -> None:
-        self._dataset, self._train, self._config = dataset, split.train, config
+        self._config = config
         self._ids = CollaborativeTraining(dataset, split, config)
+        self._regression = QueryRegression(dataset.users, split.train, config)
+        self._counts = item_counts(split.train, len(dataset.items)).astype(np.float32)
+        known = np.flatnonzero(self._counts).astype(np.int32)
+        self._attributes = Attributes.of(item_columns(dataset.items), known)
 
     def run_epoch(self) -> dict[str, float]:
         """Trains the vectors of ids for one pass."""
@@ -35,18 +37,15 @@ class HybridTraining:
         """Returns vectors for all users and items, and the query tower for other users."""
         embeddings = self._ids.embeddings()
         items = self._with_attributes(embeddings.items)
-        known = Known(self._dataset.users, self._train, embeddings.users[:, :-1], items[:, :-1])
-        tower = fit_query_tower(known, self._config)
-        users = embed_strangers(tower, known, embeddings.users)
+        tower = self._regression.fit(embeddings.users[:, :-1], items[:, :-1])
+        users = self._regression.embed_strangers(tower, embeddings.users)
         return RetrievalModel(Embeddings(users, items), Stages(tower))
 
     def _with_attributes(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        columns, config = item_columns(self._dataset.items), self._config
-        counts = item_counts(self._train, len(vectors)).astype(np.float32)
-        features = fit_features(columns, np.flatnonzero(counts).astype(np.int32))
-        if not features:
+        config, counts = self._config, self._counts
+        if not self._attributes.features:
             return vectors
-        mapped = map_attributes(columns, features, vectors, counts, config.new_item_l2)
+        mapped = map_attributes(self._attributes, vectors, counts, config.new_item_l2)
         # New items have no count, and so are what is mapped, whatever the shrinkage.
         shares = np.where(counts > 0, counts / np.maximum(counts + config.item_shrinkage, 1), 0)
         items = shares[:, None] * vectors + (1 - shares)[:, None] * mapped

@@ -4,17 +4,14 @@ Gantner et al., "Learning attribute-to-feature mappings for cold-start recommend
 has no vector of its own gets the one that its attributes make likely.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recserve_trainer.features import Feature, encode
+from recserve_trainer.features import Feature, encode_in_pieces, fit_features
 from recserve_trainer.tables import Column
-
-_ROWS_AT_ONCE: Final = 8192
-"""Encoded, attributes may be thousands of columns wide."""
 
 
 class NormalEquations:
@@ -48,9 +45,21 @@ class NormalEquations:
         return np.linalg.solve(self._gram + np.diag(penalty), self._moments)
 
 
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """Columns, a value per row each, and how they are encoded."""
+
+    columns: dict[str, Column]
+    features: tuple[Feature, ...]
+
+    @classmethod
+    def of(cls, columns: dict[str, Column], known_rows: NDArray[np.int32]) -> Self:
+        """Learns the encoding from the rows that training knows."""
+        return cls(columns, fit_features(columns, known_rows))
+
+
 def map_attributes(
-    columns: dict[str, Column],
-    features: tuple[Feature, ...],
+    attributes: Attributes,
     targets: NDArray[np.float32],
     weights: NDArray[np.floating],
     l2: float,
@@ -58,8 +67,7 @@ def map_attributes(
     """Learns vectors from attributes where rows have a weight, and returns them for all rows.
 
     Args:
-        columns: attributes, a value per row each.
-        features: how they are encoded.
+        attributes: of `rows` rows.
         targets: float32 [rows, length].
         weights: [rows], 0 for rows without a vector; scaled to a mean of 1 over all rows.
         l2: weight of the squared weights.
@@ -67,28 +75,16 @@ def map_attributes(
     Returns:
         float32 [rows, length].
     """
-    width = sum(feature.width for feature in features)
-    equations = NormalEquations(width, targets.shape[1])
+    columns, features = attributes.columns, attributes.features
+    equations = NormalEquations(sum(each.width for each in features), targets.shape[1])
     weights = weights / max(float(weights.mean()), 1e-12)
-    for rows, encoded in _pieces(columns, features, len(targets)):
+    for rows, encoded in encode_in_pieces(features, columns, len(targets)):
         equations.add(encoded, targets[rows], weights[rows])
     mapping = equations.solve(l2)
     mapped = np.empty_like(targets)
-    for rows, encoded in _pieces(columns, features, len(targets)):
+    for rows, encoded in encode_in_pieces(features, columns, len(targets)):
         mapped[rows] = _with_constant(encoded) @ mapping
     return mapped
-
-
-def _pieces(
-    columns: dict[str, Column], features: tuple[Feature, ...], row_count: int
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    for start in range(0, row_count, _ROWS_AT_ONCE):
-        length = min(_ROWS_AT_ONCE, row_count - start)
-        cut = {
-            name: Column(column.kind, column.values.slice(start, length))
-            for name, column in columns.items()
-        }
-        yield slice(start, start + length), encode(features, cut, length)
 
 
 def _with_constant(features: NDArray[np.floating]) -> NDArray[np.floating]:

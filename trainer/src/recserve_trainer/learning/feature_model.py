@@ -16,14 +16,14 @@ from recserve_trainer.evaluation.baselines import item_counts
 from recserve_trainer.evaluation.split import Split
 from recserve_trainer.fit_configs import FeatureConfig
 from recserve_trainer.interactions import Dataset, Histories, Interactions
-from recserve_trainer.learning.content_query import PooledQueryTower, pool
-from recserve_trainer.learning.content_towers import (
+from recserve_trainer.learning.feature_rows import FeatureRows, item_columns
+from recserve_trainer.learning.feature_towers import (
     FeatureItemTower,
     FeatureUserTower,
     Ids,
 )
-from recserve_trainer.learning.feature_rows import FeatureRows, item_columns
 from recserve_trainer.learning.history_draws import HistoryDraws
+from recserve_trainer.learning.pooled_query import PooledQueryTower, pool
 from recserve_trainer.retrieval import Embeddings, RetrievalModel, Stages
 
 _STEPS_PER_EXECUTION = 16

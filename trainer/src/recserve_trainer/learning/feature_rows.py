@@ -1,16 +1,12 @@
 """The attributes of every row of a table, encoded and kept sparse, for towers to look up."""
 
-from typing import Final
-
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from recserve_trainer.features import Feature, encode, fit_features
+from recserve_trainer.features import Feature, encode_in_pieces, fit_features
 from recserve_trainer.tables import Column, ItemTable
-
-_ROWS_AT_ONCE: Final = 8192  # dense they may be thousands of columns wide
 
 
 def item_columns(items: ItemTable) -> dict[str, Column]:
@@ -36,15 +32,9 @@ class FeatureRows(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         self.width = sum(feature.width for feature in self.features)
         """Columns of the encoding; 0 if there is nothing to encode."""
         counts, places, values = [np.zeros(1, np.int64)], [], []
-        for start in range(0, row_count, _ROWS_AT_ONCE):
-            length = min(_ROWS_AT_ONCE, row_count - start)
-            cut = {
-                name: Column(column.kind, column.values.slice(start, length))
-                for name, column in columns.items()
-            }
-            encoded = encode(self.features, cut, length)
+        for piece, encoded in encode_in_pieces(self.features, columns, row_count):
             rows, columns_of_rows = np.nonzero(encoded)
-            counts.append(np.bincount(rows, minlength=length))
+            counts.append(np.bincount(rows, minlength=piece.stop - piece.start))
             places.append(columns_of_rows)
             values.append(encoded[rows, columns_of_rows])
         splits = np.cumsum(np.concatenate(counts))

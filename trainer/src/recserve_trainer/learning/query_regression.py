@@ -6,7 +6,7 @@ differs from what they take later. Measured on MovieLens 100K, 189 users held ou
 known: nDCG@10 .49 so, .36 with random ones, .40 for popularity (docs/quality.md).
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from recserve_trainer.features import encode, fit_features
 from recserve_trainer.fit_configs import CollaborativeConfig
-from recserve_trainer.interactions import Interactions
+from recserve_trainer.interactions import Histories, Interactions, entries_of
 from recserve_trainer.learning.attribute_mapping import NormalEquations
-from recserve_trainer.learning.content_query import PooledQueryTower
+from recserve_trainer.learning.pooled_query import PooledQueryTower
 from recserve_trainer.retrieval import QueryTower
 from recserve_trainer.tables import UserTable
 
@@ -24,55 +24,96 @@ _LENGTHS: Final = (0, 1, 2, 3, 5, 8, 12, 20, 40)
 """Of the histories learnt from, beside the whole one; shorter users are left out."""
 _MOST_USERS: Final = 50_000
 """Users learnt from: many more than there are weights to learn."""
+_USERS_AT_ONCE: Final = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a model knows of users and items, and what it knows it from."""
-
-    users: UserTable
-    train: Interactions
-    user_vectors: NDArray[np.float32]
-    """[users, length]; only rows of users with training interactions are looked at."""
-    item_vectors: NDArray[np.float32]
-    """[items, length], as items count in a history."""
-
-
-def fit_query_tower(known: Known, config: CollaborativeConfig) -> QueryTower:
-    """Regresses user vectors on beginnings of histories and on profiles.
+class QueryRegression:
+    """Histories and profiles of the training users, to be fitted to their vectors again and again.
 
     query = sum of item vectors / (n + prior) @ A + n / (n + prior) * a + profile @ B + c
     """
-    histories = _by_time(known.train, len(known.users))
-    taken = np.unique(known.train.user_rows)
-    features = fit_features(known.users.columns, taken)
-    profiles = encode(features, known.users.columns, len(known.users))
-    length = known.item_vectors.shape[1]
-    equations = NormalEquations(length + 1 + profiles.shape[1], known.user_vectors.shape[1])
-    step = max(1, -(-len(taken) // _MOST_USERS))
-    for user in taken[::step]:
-        rows = _beginnings(known.item_vectors[histories[user]], config.history_prior)
-        profile = np.broadcast_to(profiles[user], (len(rows), profiles.shape[1]))
-        targets = np.broadcast_to(known.user_vectors[user], (len(rows), length))
-        equations.add(np.concatenate([rows, profile], axis=1), targets)
-    weights = equations.solve(config.query_l2).astype(np.float32)
-    return PooledQueryTower(
-        features,
-        known.item_vectors @ weights[:length] + weights[length],
-        (weights[length + 1 : -1], weights[-1]),
-        config.history_prior,
-    )
 
+    def __init__(self, users: UserTable, train: Interactions, config: CollaborativeConfig) -> None:
+        """Gathers what does not change while vectors are learnt."""
+        self._config = config
+        self._known = np.unique(train.user_rows)
+        self._features = fit_features(users.columns, self._known)
+        self._profiles = encode(self._features, users.columns, len(users))
+        self._histories = Histories.of(len(users), train)
+        order = np.lexsort((train.item_rows, train.timestamps, train.user_rows))
+        self._item_rows = train.item_rows[order]
+        """Of all interactions, user by user and in the order of time."""
+        counts = np.bincount(train.user_rows, minlength=len(users))
+        self._offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
-def _by_time(train: Interactions, user_count: int) -> list[NDArray[np.int32]]:
-    order = np.lexsort((train.item_rows, train.timestamps, train.user_rows))
-    counts = np.bincount(train.user_rows, minlength=user_count)
-    return np.split(train.item_rows[order], np.cumsum(counts)[:-1])
+    def fit(
+        self, user_vectors: NDArray[np.float32], item_vectors: NDArray[np.float32]
+    ) -> PooledQueryTower:
+        """Regresses user vectors on beginnings of histories and on profiles.
 
+        Args:
+            user_vectors: [users, length]; only rows with training interactions are looked at.
+            item_vectors: [items, length], as items count in a history.
+        """
+        length, width = item_vectors.shape[1], self._profiles.shape[1]
+        equations = NormalEquations(length + 1 + width, user_vectors.shape[1])
+        step = max(1, -(-len(self._known) // _MOST_USERS))
+        learnt_from = self._known[::step]
+        for start in range(0, len(learnt_from), _USERS_AT_ONCE):
+            users = learnt_from[start : start + _USERS_AT_ONCE]
+            for place, beginnings in self._beginnings(users, item_vectors):
+                profiles = self._profiles[users[place]]
+                rows = np.concatenate([beginnings, profiles], axis=1)
+                equations.add(rows, user_vectors[users[place]])
+        weights = equations.solve(self._config.query_l2).astype(np.float32)
+        return PooledQueryTower(
+            self._features,
+            item_vectors @ weights[:length] + weights[length],
+            (weights[length + 1 : -1], weights[-1]),
+            self._config.history_prior,
+        )
 
-def _beginnings(vectors: NDArray[np.float32], prior: float) -> NDArray[np.float64]:
-    """Pools the first so many of a user's [n, length] item vectors: [lengths, length + 1]."""
-    counts = np.array([*(each for each in _LENGTHS if each < len(vectors)), len(vectors)])
-    sums = np.concatenate([np.zeros((1, vectors.shape[1])), np.cumsum(vectors, axis=0)])
-    shares = 1 / (counts + prior)
-    return np.concatenate([sums[counts] * shares[:, None], (counts * shares)[:, None]], axis=1)
+    def _beginnings(
+        self, users: NDArray[np.int32], item_vectors: NDArray[np.float32]
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+        """Yields for each length the places in `users` of those with a history longer than that.
+
+        Yields:
+            Places [n], and what is known of these users, float64 [n, length + 1]: the pooled
+            vectors of the first items, and how much they count. Last, whole histories of all.
+        """
+        positions, entries = entries_of(self._offsets, users)
+        counts = np.bincount(positions, minlength=len(users))
+        starts = np.cumsum(counts) - counts
+        summed = np.cumsum(item_vectors[self._item_rows[entries]], axis=0, dtype=np.float64)
+        sums = np.concatenate([np.zeros((1, item_vectors.shape[1])), summed])
+        for length in (*_LENGTHS, None):
+            longer = counts > length if length is not None else counts > 0
+            place = np.flatnonzero(longer)
+            taken = counts[place] if length is None else np.full(len(place), length)
+            shares = 1 / (taken + self._config.history_prior)
+            pooled = sums[starts[place] + taken] - sums[starts[place]]
+            yield place, np.column_stack([pooled * shares[:, None], taken * shares])
+
+    def embed(self, tower: QueryTower, user_rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Embeds users of the table by training history and profile, as a server would.
+
+        Returns:
+            float32 [n, length].
+        """
+        embedded = []
+        for start in range(0, len(user_rows), _USERS_AT_ONCE):
+            rows = user_rows[start : start + _USERS_AT_ONCE]
+            history = self._histories.pairs(rows)
+            no_ratings = np.full(len(history), np.nan, np.float32)
+            embedded.append(np.asarray(tower.embed(history, no_ratings, self._profiles[rows])))
+        return np.concatenate(embedded)
+
+    def embed_strangers(self, tower: QueryTower, users: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns float32 [users, length] as given, but users without interactions by the tower."""
+        strangers = np.setdiff1d(np.arange(len(users), dtype=np.int32), self._known)
+        if not len(strangers):
+            return users
+        users = users.copy()
+        users[strangers] = self.embed(tower, strangers)
+        return users
