@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from recserve_trainer.evaluation.linear_baselines import constrained_ridge
 from recserve_trainer.fit_configs import HistoryConfig
 from recserve_trainer.interactions import Interactions
 from recserve_trainer.learning.ease import (
-    constrained_ridge,
     item_item_matrix,
     sessions,
     user_weights,

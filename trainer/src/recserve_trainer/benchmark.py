@@ -3,11 +3,10 @@
 The model is scored as a server would serve it: the rankings come out of the SavedModel.
 """
 
-import importlib.metadata
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +32,6 @@ from recserve_trainer.evaluation.split import Split
 from recserve_trainer.evaluation.tasks import PROTOCOLS, Protocol, Task
 from recserve_trainer.families.training import Fit, fit
 from recserve_trainer.features import Feature
-from recserve_trainer.index_choice import choose_index
 from recserve_trainer.interactions import Dataset, Histories
 from recserve_trainer.progress import Progress
 
@@ -165,7 +163,6 @@ def _fit(config: BenchmarkConfig, dataset: Dataset, split: Split, progress: Prog
 
 
 def _artifact(config: BenchmarkConfig, dataset: Dataset, split: Split, fitted: Fit) -> Artifact:
-    choice = choose_index(config.index.kind, len(dataset.items))
     origin = Origin(
         name=f"benchmark-{config.protocol}-{config.family}",
         family=config.family,
@@ -176,8 +173,6 @@ def _artifact(config: BenchmarkConfig, dataset: Dataset, split: Split, fitted: F
         },
     )
     manifest = manifest_of(origin, fitted.model, dataset, split)
-    if choice.kind == "scann":
-        manifest.library_versions["scann"] = importlib.metadata.version("scann")
     return Artifact(
         model=fitted.model,
         users=dataset.users,
@@ -185,7 +180,7 @@ def _artifact(config: BenchmarkConfig, dataset: Dataset, split: Split, fitted: F
         items=dataset.items,
         train_counts=item_counts(split.train, len(dataset.items)),
         manifest=manifest,
-        index=replace(config.index, kind=choice.kind),
+        index=config.index,
     )
 
 

@@ -1,6 +1,5 @@
 """One training run: dataset -> split -> fit -> evaluate -> publish."""
 
-import importlib.metadata
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -114,8 +113,6 @@ def _test_and_publish(fitted: _Fitted, config: TrainConfig, progress: Progress) 
 def _publish(artifact: Artifact, config: TrainConfig, progress: Progress) -> Path:
     choice = choose_index(config.index.kind, len(artifact.items))
     progress.note(f"index: {choice.kind}, {choice.reason}")
-    if choice.kind == "scann":
-        artifact.manifest.library_versions["scann"] = importlib.metadata.version("scann")
     progress.note("exporting, reloading and comparing with a brute force in NumPy")
     path = publish(
         replace(artifact, index=replace(config.index, kind=choice.kind)), config.models_dir

@@ -127,7 +127,10 @@ def measure(
     ordered = {MODEL: model, **found}
     counts = item_counts(split.train, len(dataset.items))
     return Measurement(
-        metrics={name: _ranking_metrics(scored, counts) for name, scored in ordered.items()},
+        metrics={
+            name: RankingMetrics.of(scored.at_k, scored.top(), len(counts))
+            for name, scored in ordered.items()
+        },
         results=tuple(_result(name, scored, relevant, counts) for name, scored in ordered.items()),
         differences=tuple(
             Difference(baseline=name, metrics=_differences(model, scored))
@@ -147,18 +150,6 @@ def _score(dataset: Dataset, relevant: Histories, seen: Histories, scorer: Score
 
 def _cut(rankings: Rankings) -> Rankings:
     return Rankings(rankings.user_rows, rankings.item_rows[:, :K])
-
-
-def _ranking_metrics(scored: _Scored, counts: NDArray[np.int64]) -> RankingMetrics:
-    found, top = scored.at_k, scored.top().item_rows
-    return RankingMetrics(
-        k=K,
-        user_count=len(found.user_rows),
-        recall=float(found.recall.mean()),
-        ndcg=float(found.ndcg.mean()),
-        hit_rate=float((found.recall > 0).mean()),
-        coverage=len(np.unique(top[top >= 0])) / len(counts),
-    )
 
 
 def _result(name: str, scored: _Scored, relevant: Histories, counts: NDArray[np.int64]) -> Result:

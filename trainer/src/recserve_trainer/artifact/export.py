@@ -1,6 +1,7 @@
 """Publishes a model version: written aside, checked, then moved into place in one step."""
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -99,6 +100,7 @@ def _write_index(folder: Path, artifact: Artifact) -> manifest_pb2.Index:
         check_parity(folder, embeddings, histories)
         check_stages(folder, stages, histories)
         return manifest_pb2.Index(kind=kind, recall_at_10=1.0)
+    artifact.manifest.library_versions["scann"] = importlib.metadata.version("scann")
     ScannIndex(embeddings, artifact.scann, stages).save(folder)
     recall = check_candidates(folder, embeddings, histories)
     check_stages(folder, stages, histories)

@@ -16,10 +16,9 @@ from recserve_trainer.interactions import Histories, Interactions
 
 
 def ease(train: Interactions, shape: tuple[int, int], *, penalty: float = 400) -> ItemWeights:
-    """Fits EASE: ridge regression of every item on all others.
+    """Fits EASE, ridge regression of every item on all others.
 
-    B = I - P / diag(P) with P = (X'X + penalty I)^-1 (Steck, "Embarrassingly shallow autoencoders
-    for sparse data", 2019).
+    Steck, "Embarrassingly shallow autoencoders for sparse data", 2019.
 
     Args:
         train: what to learn from, as taken or not taken.
@@ -27,12 +26,22 @@ def ease(train: Interactions, shape: tuple[int, int], *, penalty: float = 400) -
         penalty: weight of the squared weights.
     """
     matrix = taken(Histories.of(shape[0], train), np.arange(shape[0], dtype=np.int32), shape[1])
-    gram = (matrix.T @ matrix).astype(np.float64)
-    np.fill_diagonal(gram, gram.diagonal() + penalty)
-    inverse = np.linalg.inv(gram)
-    weights = inverse / -inverse.diagonal()
-    np.fill_diagonal(weights, 0)
+    weights = constrained_ridge((matrix.T @ matrix).astype(np.float64), penalty)
     return ItemWeights(weights.astype(np.float32), shape[0])
+
+
+def constrained_ridge(gram: NDArray[np.float64], l2: float) -> NDArray[np.float64]:
+    """Solves min |X - X B|^2 + l2 |B|^2 with a zero diagonal of B, given X'X.
+
+    With P = (X'X + l2 I)^-1, B_ij = -P_ij / P_jj beside the diagonal (Steck 2019, equation 8).
+    """
+    diagonal = np.arange(len(gram))
+    regularised = gram.copy()
+    regularised[diagonal, diagonal] += l2
+    matrix = np.linalg.inv(regularised).astype(np.float64, copy=False)
+    matrix /= -matrix[diagonal, diagonal]
+    matrix[diagonal, diagonal] = 0
+    return matrix
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

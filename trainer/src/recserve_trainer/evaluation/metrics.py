@@ -6,7 +6,7 @@ evaluation of IR techniques" (2002), the ideal list truncated at k; every user c
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,19 @@ class RankingMetrics:
     """Share of users with at least one held-out item among the k."""
     coverage: float
     """Share of the catalogue that is recommended to anybody."""
+
+    @classmethod
+    def of(cls, found: "UserMetrics", rankings: "Rankings", item_count: int) -> Self:
+        """Averages what was found of each user; coverage is of the catalogue of `item_count`."""
+        listed = rankings.item_rows
+        return cls(
+            k=found.k,
+            user_count=len(found.user_rows),
+            recall=float(found.recall.mean()),
+            ndcg=float(found.ndcg.mean()),
+            hit_rate=float((found.recall > 0).mean()),
+            coverage=len(np.unique(listed[listed >= 0])) / item_count,
+        )
 
     def by_name(self) -> dict[str, float]:
         """Returns the values keyed as the manifest keeps them, e.g. `ndcg@10`."""
@@ -130,16 +143,7 @@ def evaluate(
     users = np.flatnonzero(np.diff(relevant.offsets)).astype(np.int32)
     rankings = rank(scorer, users, seen, k=k, item_count=item_count)
     found = score_rankings(rankings, relevant, k=k)
-    recommended = np.zeros(item_count, dtype=bool)
-    recommended[rankings.item_rows[rankings.item_rows >= 0]] = True
-    return RankingMetrics(
-        k=k,
-        user_count=len(users),
-        recall=float(found.recall.mean()),
-        ndcg=float(found.ndcg.mean()),
-        hit_rate=float((found.recall > 0).mean()),
-        coverage=float(recommended.mean()),
-    )
+    return RankingMetrics.of(found, rankings, item_count)
 
 
 def rank(

@@ -10,6 +10,7 @@ collaborative filtering with side-information" (2020).
 import numpy as np
 from numpy.typing import NDArray
 
+from recserve_trainer.evaluation.linear_baselines import constrained_ridge
 from recserve_trainer.fit_configs import HistoryConfig
 from recserve_trainer.interactions import Histories, Interactions
 
@@ -40,20 +41,6 @@ def item_item_matrix(
         _add_rows(gram, visits, config.session_weight * sizes**-0.5)
     gram += config.ease_side_weight * (side @ side.T)
     return constrained_ridge(gram, config.ease_l2)
-
-
-def constrained_ridge(gram: NDArray[np.float64], l2: float) -> NDArray[np.float64]:
-    """Solves min |X - X B|^2 + l2 |B|^2 with a zero diagonal of B, given X'X.
-
-    With P = (X'X + l2 I)^-1, B_ij = -P_ij / P_jj beside the diagonal (Steck 2019, equation 8).
-    """
-    diagonal = np.arange(len(gram))
-    regularised = gram.copy()
-    regularised[diagonal, diagonal] += l2
-    matrix = np.linalg.inv(regularised).astype(np.float64, copy=False)
-    matrix /= -matrix[diagonal, diagonal]
-    matrix[diagonal, diagonal] = 0
-    return matrix
 
 
 def user_weights(counts: NDArray[np.float64], power: float) -> NDArray[np.float64]:
