@@ -104,9 +104,39 @@ def encode_in_pieces(
         yield slice(start, start + length), encode(features, cut, length)
 
 
+def numbers_of(column: Column) -> NDArray[np.float64]:
+    """Returns a number column, float64 [rows], NaN where it is missing or not finite."""
+    numbers = column.values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def buckets_of(
+    column: Column, known_rows: NDArray[np.int32], count: int
+) -> tuple[NDArray[np.int64], int]:
+    """Cuts a number column so that the known rows spread evenly over the buckets.
+
+    Args:
+        column: of kind number.
+        known_rows: rows that training has.
+        count: buckets, at most; fewer where numbers repeat.
+
+    Returns:
+        The bucket of each row, int64 [rows], -1 where the number is missing; and how many buckets
+        there are, 0 if no known row has a number.
+    """
+    numbers = numbers_of(column)
+    known = numbers[known_rows]
+    known = known[np.isfinite(known)]
+    if not len(known):
+        return np.full(len(numbers), -1), 0
+    cuts = np.unique(np.quantile(known, np.arange(1, count) / count))
+    places = np.searchsorted(cuts, numbers, side="right")
+    return np.where(np.isfinite(numbers), places, -1), len(cuts) + 1
+
+
 def _fit(name: str, column: Column, limits: FeatureLimits) -> Feature:
     if column.kind == "number":
-        numbers = _numbers(column)
+        numbers = numbers_of(column)
         known = numbers[~np.isnan(numbers)]
         if not len(known):
             return Feature(name, "category")  # of no width
@@ -120,7 +150,7 @@ def _fit(name: str, column: Column, limits: FeatureLimits) -> Feature:
 
 
 def _encode_numbers(feature: Feature, column: Column, part: NDArray[np.float32]) -> None:
-    numbers = _numbers(column)
+    numbers = numbers_of(column)
     is_missing = np.isnan(numbers)
     part[:, 0] = np.where(is_missing, 0, (numbers - feature.mean) / feature.deviation)
     part[:, 1] = is_missing
@@ -132,11 +162,6 @@ def _encode_values(feature: Feature, column: Column, part: NDArray[np.float32]) 
         for value in values:
             if (place := column_of.get(value)) is not None:
                 part[row, place] = 1
-
-
-def _numbers(column: Column) -> NDArray[np.float64]:
-    numbers = column.values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def _values(column: Column) -> Iterable[Sequence[str]]:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recserve_trainer.evaluation.baselines import item_counts
-from recserve_trainer.features import FeatureLimits, encode, fit_features
+from recserve_trainer.features import FeatureLimits, buckets_of, encode, fit_features, numbers_of
 from recserve_trainer.interactions import Dataset, Histories, Interactions
 from recserve_trainer.learning.ranking_features import FeatureTables, Products, best_scores
 from recserve_trainer.retrieval import Embeddings
@@ -18,8 +18,6 @@ _LIMITS: Final = FeatureLimits(most=64)
 _BUCKETS: Final = 6
 _LIFT_PRIOR: Final = 10.0
 """Interactions of everybody that are added to those of a group with an item."""
-
-
 _LIKING_PRIOR: Final = 3.0
 """Ratings of nothing special that are added to a user's own, of each value of an attribute."""
 
@@ -37,7 +35,7 @@ def build_tables(
     """
     histories = Histories.of(len(dataset.users), train)
     counts = item_counts(train, len(dataset.items))
-    product_names, products = _products(dataset, train, retrieval)
+    product_names, products = _products(dataset, train, histories, retrieval)
     number_names, item_numbers, user_numbers = _numbers(dataset, histories, counts)
     lift_names, lifts, user_groups = _lifts(dataset, train, counts)
     return FeatureTables(
@@ -52,7 +50,7 @@ def build_tables(
 
 
 def _products(
-    dataset: Dataset, train: Interactions, retrieval: Embeddings
+    dataset: Dataset, train: Interactions, histories: Histories, retrieval: Embeddings
 ) -> tuple[list[str], Products]:
     """The retrieval score, then two products in dimensions of its own for each attribute.
 
@@ -60,7 +58,6 @@ def _products(
     is how much higher the user rates what has the value, after item and user are accounted for.
     """
     user_count = len(dataset.users)
-    histories = Histories.of(user_count, train)
     counts = item_counts(train, len(dataset.items))
     known = np.flatnonzero(counts).astype(np.int32)
     names, blocks = ["retrieval"], [retrieval.items.astype(np.float64)]
@@ -157,7 +154,7 @@ def _numbers(
 
 def _numbers_of(column: Column) -> NDArray[np.float64]:
     """Returns a column's numbers in deviations from their mean, the mean where one is missing."""
-    numbers = column.values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    numbers = numbers_of(column)
     known = numbers[np.isfinite(numbers)]
     if not len(known):
         return np.zeros(len(numbers))
@@ -194,14 +191,9 @@ def _lifts(
 
 def _groups(name: str, column: Column, known: NDArray[np.int32]) -> NDArray[np.int64]:
     """Returns [users]: the group of each, counted from 0, or -1 if it is in none."""
-    nobody = np.full(len(column.values), -1)
     if column.kind == "number":
-        numbers = column.values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        of_known = numbers[known][np.isfinite(numbers[known])]
-        if not len(of_known):
-            return nobody
-        cuts = np.unique(np.quantile(of_known, np.arange(1, _BUCKETS) / _BUCKETS))
-        return np.where(np.isfinite(numbers), np.searchsorted(cuts, numbers, side="right"), -1)
+        return buckets_of(column, known, _BUCKETS)[0]
+    nobody = np.full(len(column.values), -1)
     if column.kind != "category" or pa.types.is_list(column.values.type):
         return nobody
     columns = {name: column}

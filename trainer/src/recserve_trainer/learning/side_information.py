@@ -3,10 +3,9 @@
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from recserve_trainer.features import FeatureLimits, encode, fit_features
+from recserve_trainer.features import FeatureLimits, buckets_of, encode, fit_features
 from recserve_trainer.tables import Column, ItemTable
 
 _BUCKETS: Final = 14
@@ -35,13 +34,8 @@ def side_information(items: ItemTable, known_rows: NDArray[np.int32]) -> NDArray
 
 
 def _buckets(column: Column, known_rows: NDArray[np.int32]) -> NDArray[np.float64]:
-    numbers = column.values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    is_there = np.isfinite(numbers)
-    known = numbers[known_rows][is_there[known_rows]]
-    if not len(known):
-        return np.empty((len(numbers), 0))
-    cuts = np.unique(np.quantile(known, np.arange(1, _BUCKETS) / _BUCKETS))
-    one_hot = np.zeros((len(numbers), len(cuts) + 1))
-    there = np.flatnonzero(is_there)
-    one_hot[there, np.searchsorted(cuts, numbers[there], side="right")] = 1
+    buckets, count = buckets_of(column, known_rows, _BUCKETS)
+    one_hot = np.zeros((len(buckets), count))
+    there = np.flatnonzero(buckets >= 0)
+    one_hot[there, buckets[there]] = 1
     return one_hot
