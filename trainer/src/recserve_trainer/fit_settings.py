@@ -7,23 +7,8 @@ from typing import Self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FitConfig:
-    """What every family has."""
-
-    epochs: int = 1
-    """Most passes over the training interactions."""
-    patience: int = 5
-    """Epochs without a better validation nDCG@10 before training stops."""
-    seed: int = 42
-    """Fixes all that is drawn at random; same seed, same machine, same model."""
-
-    def __post_init__(self) -> None:
-        self._require(("epochs", "patience"), 1, math.inf)
-        self._require(("seed",), 0, 2**31 - 1)
-
-    def _require_one_epoch(self) -> None:
-        if self.epochs != 1:
-            raise ValueError(f"epochs is {self.epochs}, must be 1: this family learns in one pass")
+class Settings:
+    """A config whose fields can be given by name, as text."""
 
     def _require(self, names: Sequence[str], least: float, most: float) -> None:
         for name in names:
@@ -52,7 +37,27 @@ class FitConfig:
             except ValueError:
                 kind = kinds[name].__name__
                 raise ValueError(f"{name} is {text!r}, must be of type {kind}") from None
-        return replace(self, **changes)  # type: ignore[arg-type]  # as parsed by their types
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FitConfig(Settings):
+    """What every family has."""
+
+    epochs: int = 1
+    """Most passes over the training interactions."""
+    patience: int = 5
+    """Epochs without a better validation nDCG@10 before training stops."""
+    seed: int = 42
+    """Fixes all that is drawn at random; same seed, same machine, same model."""
+
+    def __post_init__(self) -> None:
+        self._require(("epochs", "patience"), 1, math.inf)
+        self._require(("seed",), 0, 2**31 - 1)
+
+    def _require_one_epoch(self) -> None:
+        if self.epochs != 1:
+            raise ValueError(f"epochs is {self.epochs}, must be 1: this family learns in one pass")
 
 
 def _parse(text: str, kind: type) -> object:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from recserve_trainer.benchmark_config import BenchmarkConfig
 from recserve_trainer.commands.flags import (
+    add_family_flags,
     add_index_flags,
     checked,
     fit_config,
@@ -18,7 +19,6 @@ from recserve_trainer.config import IndexConfig
 from recserve_trainer.errors import TrainerError, UsageError
 from recserve_trainer.evaluation.baselines import BASELINES
 from recserve_trainer.evaluation.tasks import PROTOCOLS
-from recserve_trainer.fit_configs import FIT_CONFIGS
 from recserve_trainer.index_choice import scann_library
 
 if TYPE_CHECKING:
@@ -50,16 +50,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     _add_protocol_flags(made)
-    add = made.add_argument_group("model").add_argument
-    add("--model", default="collaborative", choices=FIT_CONFIGS, help="family of the model")
-    add("--model-seed", metavar="N", help="seed of the training (default: the family's)")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a setting of the family; a wrong NAME lists them",
+    group = made.add_argument_group("model")
+    group.add_argument(
+        "--model-seed", metavar="N", help="seed of the training (default: the family's)"
     )
+    add_family_flags(group)
     add_index_flags(made)
     add = made.add_argument_group("output").add_argument
     add(

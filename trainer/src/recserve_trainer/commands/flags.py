@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -97,25 +97,63 @@ def dataset_config(arguments: argparse.Namespace) -> DatasetConfig:
         )
 
 
+def add_set_flag(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Adds what `assigned` reads."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting that has no flag of its own; a wrong NAME lists all",
+    )
+
+
+def assigned(assignments: Sequence[str]) -> dict[str, str]:
+    """Reads settings given as NAME=VALUE; of one that is given twice the last counts.
+
+    Raises:
+        ValueError: there is no = in one.
+    """
+    settings = {}
+    for assignment in assignments:
+        name, separator, value = assignment.partition("=")
+        if not separator:
+            raise ValueError(f"--set takes NAME=VALUE, not {assignment!r}")
+        settings[name] = value
+    return settings
+
+
+def add_family_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Adds the family and, by name, any of its settings."""
+    parser.add_argument(
+        "--model", default="collaborative", choices=FIT_CONFIGS, help="family of the model"
+    )
+    add_set_flag(parser)
+
+
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
     """Adds what `fit_config` reads."""
-    add = parser.add_argument_group("model").add_argument
-    add("--model", default="collaborative", choices=FIT_CONFIGS, help="family of the model")
+    group = parser.add_argument_group("model")
     # Families differ in their defaults, so a flag that is not given must be told from one that is.
     for name, text in _SETTINGS.items():
-        add(
+        group.add_argument(
             f"--{name.replace('_', '-')}",
             default=argparse.SUPPRESS,
             metavar="N",
             help=f"{text} (default: the family's)",
         )
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="any other setting of the family; a wrong NAME lists them",
-    )
+    add_family_flags(group)
+
+
+def given_settings(arguments: argparse.Namespace) -> dict[str, str]:
+    """Reads the settings that the command line has, by a flag of their own or by --set.
+
+    Raises:
+        UsageError: a --set is no NAME=VALUE.
+    """
+    flags = {name: str(getattr(arguments, name)) for name in _SETTINGS if hasattr(arguments, name)}
+    with checked():
+        return flags | assigned(arguments.set)
 
 
 def fit_config(arguments: argparse.Namespace) -> FitConfig:
@@ -124,15 +162,8 @@ def fit_config(arguments: argparse.Namespace) -> FitConfig:
     Raises:
         UsageError: a setting is unknown or out of range.
     """
-    settings = {
-        name: str(getattr(arguments, name)) for name in _SETTINGS if hasattr(arguments, name)
-    }
+    settings = given_settings(arguments)
     with checked():
-        for assignment in arguments.set:
-            name, separator, value = assignment.partition("=")
-            if not separator:
-                raise ValueError(f"--set takes NAME=VALUE, not {assignment!r}")
-            settings[name] = value
         return FIT_CONFIGS[arguments.model]().with_settings(settings)
 
 

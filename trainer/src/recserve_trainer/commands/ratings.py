@@ -2,18 +2,16 @@
 
 import argparse
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recserve_trainer.commands.flags import checked, folder
+from recserve_trainer.commands.flags import add_set_flag, assigned, checked, folder
 from recserve_trainer.errors import TrainerError, UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from recserve_trainer.benchmark_ratings import RatingBenchmark
-    from recserve_trainer.learning.dcn import RatingConfig
 
 _DESCRIPTION = """\
 Learns to predict the stars of MovieLens 100K with a deep and cross network beside biases and
@@ -31,13 +29,7 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("--archive", type=folder, required=True, metavar="FILE", help="GroupLens' ml-100k.zip")
     add("--folds", default="1-5", metavar="N[-N]", help="which of the folds 1 to 5, e.g. 1 or 2-4")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a setting of the model; a wrong NAME lists them",
-    )
+    add_set_flag(made)
     add("--json", type=folder, metavar="FILE", help="also write everything there")
     return made
 
@@ -54,12 +46,12 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from recserve_trainer.benchmark_ratings import RatingBenchmarkConfig, run_rating_benchmark
+    from recserve_trainer.learning.dcn import RatingConfig
     from recserve_trainer.progress import Progress
 
     with checked():
-        config = RatingBenchmarkConfig(
-            archive=arguments.archive, folds=folds, fit=_settings(arguments.set)
-        )
+        fit = RatingConfig().with_settings(assigned(arguments.set))
+        config = RatingBenchmarkConfig(archive=arguments.archive, folds=folds, fit=fit)
     found = run_rating_benchmark(config, Progress())
     Console(highlight=False, soft_wrap=True).print(_table(found))
     if arguments.json is not None:
@@ -75,24 +67,6 @@ def _folds(text: str) -> list[int]:
     if not found or found[0] < 1 or found[-1] > 5:
         raise UsageError(f"--folds is {text!r}, must be a fold or a range of folds from 1 to 5")
     return found
-
-
-def _settings(assignments: list[str]) -> "RatingConfig":
-    from recserve_trainer.learning.dcn import RatingConfig
-
-    defaults = RatingConfig()
-    kinds = {field.name: type(getattr(defaults, field.name)) for field in fields(RatingConfig)}
-    settings: dict[str, object] = {}
-    for assignment in assignments:
-        name, _, value = assignment.partition("=")
-        if name not in kinds:
-            raise ValueError(f"there is no setting {name!r}, only {', '.join(sorted(kinds))}")
-        try:
-            settings[name] = kinds[name](value)
-        except ValueError:
-            kind = kinds[name].__name__
-            raise ValueError(f"{name} is {value!r}, must be of type {kind}") from None
-    return RatingConfig(**settings)  # type: ignore[arg-type]  # as parsed by their types
 
 
 def _table(found: "RatingBenchmark") -> "Table":

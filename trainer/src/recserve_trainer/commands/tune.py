@@ -3,7 +3,6 @@
 import argparse
 import math
 import shlex
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from recserve_trainer.commands.flags import (
@@ -14,10 +13,10 @@ from recserve_trainer.commands.flags import (
     dataset_config,
     fit_config,
     folder,
+    given_settings,
     split_config,
 )
 from recserve_trainer.config import TrainConfig
-from recserve_trainer.fit_configs import FIT_CONFIGS
 
 if TYPE_CHECKING:
     from recserve_trainer.tuning import Found
@@ -86,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
     with checked():
         config = TuneConfig(
             train=train,
-            fixed=frozenset(_given(arguments)),
+            fixed=frozenset(given_settings(arguments)),
             study=arguments.study or arguments.models / arguments.name / "tune.db",
             trials=arguments.trials,
             timeout_s=arguments.timeout,
@@ -94,15 +93,8 @@ def run(arguments: argparse.Namespace) -> None:
     _show(tune(config, Progress()), arguments)
 
 
-def _given(arguments: argparse.Namespace) -> dict[str, str]:
-    """Returns the settings that the command line has, as text."""
-    names = [field.name for field in fields(FIT_CONFIGS[arguments.model])]
-    flags = {name: str(getattr(arguments, name)) for name in names if hasattr(arguments, name)}
-    return flags | dict(assignment.split("=", 1) for assignment in arguments.set)
-
-
 def _show(found: "Found", arguments: argparse.Namespace) -> None:
     print(f"best of {found.trial_count} trials: validation nDCG@10 {found.ndcg:.4f}; train with")
-    settings = _given(arguments) | dict(found.settings)
+    settings = given_settings(arguments) | dict(found.settings)
     words = [f"--set {shlex.quote(f'{name}={value}')}" for name, value in settings.items()]
     print(f"  --model {arguments.model} {' '.join(words)}")

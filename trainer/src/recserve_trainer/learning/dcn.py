@@ -14,12 +14,14 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 from numpy.typing import NDArray
 
+from recserve_trainer.fit_settings import Settings
+
 _CROSS_RANK: Final = 16
 _DEEP: Final = (64, 32)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RatingConfig:
+class RatingConfig(Settings):
     """How ratings are learnt; the defaults were chosen on a part held out of `u1.base`."""
 
     epochs: int = 3
