@@ -14,8 +14,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recserve_trainer.fit_configs import RankingConfig
-from recserve_trainer.learning.ranking_features import FeatureTables, RankingFeatures
-from recserve_trainer.learning.ranking_lists import RankingLists, user_groups
+from recserve_trainer.learning.blended_ranker import Blend, BlendedRanker
+from recserve_trainer.learning.ranking_features import FeatureTables
+from recserve_trainer.learning.ranking_lists import RankingLists, cross_fits
 
 _DEEP: Final = 32
 _CROSSES: Final = 2
@@ -30,7 +31,7 @@ _OUTPUT: Final = "output"
 
 @dataclass(frozen=True, slots=True)
 class FittedNetworks:
-    """The networks, and what makes their scores and the retrieval scores comparable."""
+    """The networks, and what they weigh beside the retrieval score."""
 
     mean: NDArray[np.float32]
     """[features]"""
@@ -38,10 +39,7 @@ class FittedNetworks:
     """[features]"""
     weights: tuple[dict[str, NDArray[np.float32]], ...]
     """By name, see `network`; a user is ranked by number (user row mod networks)."""
-    network_scale: float
-    """1 / standard deviation of the networks' scores."""
-    retrieval_scale: float
-    """Weight of the retrieval score / its standard deviation within a list, on the average."""
+    blend: Blend
 
 
 def network(first: tf.Tensor, weights: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -76,23 +74,18 @@ def fit_networks(lists: RankingLists, config: RankingConfig) -> FittedNetworks:
     flat = lists.features.reshape(-1, width).astype(np.float64)
     mean, deviation = flat.mean(axis=0), np.maximum(flat.std(axis=0), 1e-6)
     first = np.clip((lists.features - mean) / deviation, -_LARGEST, _LARGEST).astype(np.float32)
-    groups = user_groups(lists, config.groups)
     fitted: list[dict[str, NDArray[np.float32]]] = []
     scores = np.zeros(lists.labels.shape)
-    for group in range(groups):
-        is_mine = lists.user_rows % groups == group
-        is_other = ~is_mine if groups > 1 else is_mine
-        weights = _fit(first[is_other], lists.labels[is_other], config.seed + group)
+    for is_learnt, is_mine in cross_fits(lists, config.groups):
+        weights = _fit(first[is_learnt], lists.labels[is_learnt], config.seed + len(fitted))
         fitted.append(weights)
         mine = first[is_mine].reshape(-1, width).astype(np.float64)
         scores[is_mine] = network_oracle(mine, weights).reshape(-1, length)
-    spread = float(lists.retrieval_scores.std(axis=1).mean())
     return FittedNetworks(
         mean=mean.astype(np.float32),
         deviation=deviation.astype(np.float32),
         weights=tuple(fitted),
-        network_scale=1 / max(float(scores.std()), 1e-6),
-        retrieval_scale=config.blend_weight / max(spread, 1e-6),
+        blend=Blend.of(lists, scores, config.blend_weight),
     )
 
 
@@ -144,50 +137,34 @@ def _step(
     optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
 
 
-class DcnRanker(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-    """Network plus retrieval score; a candidate's score does not depend on the others."""
+class DcnRanker(BlendedRanker):
+    """Network plus retrieval score."""
 
     def __init__(self, tables: FeatureTables, fitted: FittedNetworks, candidates: int) -> None:
-        super().__init__(name="dcn_ranker")
-        self.candidates = candidates
-        self._tables, self._fitted = tables, fitted
-        self._features = RankingFeatures(tables)
+        super().__init__(tables, fitted.blend, len(fitted.weights), candidates)
+        self._fitted = fitted
         self._weights = [
             {name: tf.Variable(values, trainable=False) for name, values in weights.items()}
             for weights in fitted.weights
         ]
 
-    def rank(
-        self, user_rows: tf.Tensor, item_rows: tf.Tensor, retrieval_scores: tf.Tensor
-    ) -> tf.Tensor:
-        """int32 [batch], [batch, n] and float32 [batch, n] -> float32 [batch, n]."""
-        features = self._features.compute(user_rows, item_rows)
+    def own_scores(self, features: tf.Tensor, models: tf.Tensor) -> tf.Tensor:
+        """Runs all networks, and takes what `models` of each said."""
         first = (features - self._fitted.mean) / self._fitted.deviation
-        flat = tf.reshape(
-            tf.clip_by_value(first, -_LARGEST, _LARGEST), [-1, len(self._fitted.mean)]
-        )
+        first = tf.clip_by_value(first, -_LARGEST, _LARGEST)
         # A few networks this small cost less than to part the batch among them.
-        scores = tf.stack([network(flat, weights) for weights in self._weights], axis=1)
-        asked = tf.repeat(user_rows % len(self._weights), tf.shape(item_rows)[1])
-        of_network = tf.reshape(tf.gather(scores, asked, batch_dims=1), tf.shape(item_rows))
-        is_candidate = retrieval_scores > float("-inf")
-        finite = tf.where(is_candidate, retrieval_scores, tf.zeros_like(retrieval_scores))
-        return of_network * self._fitted.network_scale + finite * self._fitted.retrieval_scale
+        scores = tf.stack([network(first, weights) for weights in self._weights], axis=1)
+        return tf.gather(scores, models, batch_dims=1)
 
-    def oracle(
-        self,
-        user_rows: NDArray[np.int32],
-        item_rows: NDArray[np.int32],
-        retrieval_scores: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
-        """Scores the same in NumPy, one user at a time."""
+    def own_oracle(
+        self, features: NDArray[np.float32], models: NDArray[np.int32]
+    ) -> NDArray[np.float64]:
+        """Runs each network in NumPy, in float64, on what it is asked for."""
         fitted = self._fitted
-        features = self._tables.compute(user_rows, item_rows).astype(np.float64)
-        first = np.clip((features - fitted.mean) / fitted.deviation, -_LARGEST, _LARGEST)
-        scores = [
-            network_oracle(rows, fitted.weights[user % len(fitted.weights)])
-            for user, rows in zip(user_rows, first, strict=True)
-        ]
-        finite = np.where(np.isfinite(retrieval_scores), retrieval_scores, 0)
-        of_networks = np.array(scores).reshape(item_rows.shape) * fitted.network_scale
-        return (of_networks + finite * fitted.retrieval_scale).astype(np.float32)
+        standard = (features.astype(np.float64) - fitted.mean) / fitted.deviation
+        first = np.clip(standard, -_LARGEST, _LARGEST)
+        scores = np.zeros(len(features))
+        for model, weights in enumerate(fitted.weights):
+            asked = models == model
+            scores[asked] = network_oracle(first[asked], weights)
+        return scores

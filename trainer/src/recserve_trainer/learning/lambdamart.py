@@ -17,8 +17,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recserve_trainer.fit_configs import RankingConfig
-from recserve_trainer.learning.ranking_features import FeatureTables, RankingFeatures
-from recserve_trainer.learning.ranking_lists import RankingLists, user_groups
+from recserve_trainer.learning.blended_ranker import Blend, BlendedRanker
+from recserve_trainer.learning.ranking_features import FeatureTables
+from recserve_trainer.learning.ranking_lists import RankingLists, cross_fits
 from recserve_trainer.learning.trees import Forests, forest_oracle
 
 _FEWEST_LEAVES: Final = 50
@@ -27,14 +28,11 @@ _FEWEST_LEAVES: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class FittedForests:
-    """The trees, and what makes their scores and the retrieval scores comparable."""
+    """The trees, and what they weigh beside the retrieval score."""
 
     boosters: tuple[lgb.Booster, ...]
     """A user is ranked by number (user row mod forests)."""
-    tree_scale: float
-    """1 / standard deviation of the trees' scores."""
-    retrieval_scale: float
-    """Weight of the retrieval score / its standard deviation within a list, on the average."""
+    blend: Blend
 
 
 def fit_forests(lists: RankingLists, config: RankingConfig) -> FittedForests:
@@ -42,21 +40,13 @@ def fit_forests(lists: RankingLists, config: RankingConfig) -> FittedForests:
 
     Where a group's others have no lists, one forest learns from all and ranks all.
     """
-    groups = user_groups(lists, config.groups)
     boosters: list[lgb.Booster] = []
     scores = np.zeros(lists.labels.shape)
-    for group in range(groups):
-        is_mine = lists.user_rows % groups == group
-        is_other = ~is_mine if groups > 1 else is_mine
-        booster = _fit(lists.take(is_other), config, group)
+    for is_learnt, is_mine in cross_fits(lists, config.groups):
+        booster = _fit(lists.take(is_learnt), config, len(boosters))
         boosters.append(booster)
         scores[is_mine] = _predict(booster, lists.take(is_mine))
-    deviation = float(lists.retrieval_scores.std(axis=1).mean())
-    return FittedForests(
-        boosters=tuple(boosters),
-        tree_scale=1 / max(float(scores.std()), 1e-6),
-        retrieval_scale=config.blend_weight / max(deviation, 1e-6),
-    )
+    return FittedForests(tuple(boosters), Blend.of(lists, scores, config.blend_weight))
 
 
 def _fit(lists: RankingLists, config: RankingConfig, group: int) -> lgb.Booster:
@@ -90,46 +80,22 @@ def _predict(booster: lgb.Booster, lists: RankingLists) -> NDArray[np.float64]:
     return np.asarray(predicted).reshape(lists.labels.shape)
 
 
-class LambdaMartRanker(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-    """Trees plus retrieval score; a candidate's score does not depend on the others in its list."""
+class LambdaMartRanker(BlendedRanker):
+    """Trees plus retrieval score."""
 
     def __init__(self, tables: FeatureTables, fitted: FittedForests, candidates: int) -> None:
-        super().__init__(name="lambdamart")
-        self.candidates = candidates
-        self._tables, self._fitted = tables, fitted
-        self._features = RankingFeatures(tables)
-        self._forests = Forests(fitted.boosters)
+        super().__init__(tables, fitted.blend, len(fitted.boosters), candidates)
+        self._boosters, self._forests = fitted.boosters, Forests(fitted.boosters)
 
-    def rank(
-        self, user_rows: tf.Tensor, item_rows: tf.Tensor, retrieval_scores: tf.Tensor
-    ) -> tf.Tensor:
-        """int32 [batch], [batch, n] and float32 [batch, n] -> float32 [batch, n]."""
-        features = self._features.compute(user_rows, item_rows)
-        forests = tf.repeat(user_rows % len(self._fitted.boosters), tf.shape(item_rows)[1])
-        scores = self._forests.scores(tf.reshape(features, [-1, features.shape[2]]), forests)
-        of_trees = tf.reshape(tf.cast(scores, tf.float32), tf.shape(item_rows))
-        return of_trees * self._fitted.tree_scale + self._of_retrieval(retrieval_scores)
+    def own_scores(self, features: tf.Tensor, models: tf.Tensor) -> tf.Tensor:
+        """Sums the leaves of the forests `models`."""
+        return tf.cast(self._forests.scores(features, models), tf.float32)
 
-    def _of_retrieval(self, retrieval_scores: tf.Tensor) -> tf.Tensor:
-        # -inf times a weight of 0 were no number.
-        is_candidate = retrieval_scores > float("-inf")
-        finite = tf.where(is_candidate, retrieval_scores, tf.zeros_like(retrieval_scores))
-        return finite * self._fitted.retrieval_scale
-
-    def oracle(
-        self,
-        user_rows: NDArray[np.int32],
-        item_rows: NDArray[np.int32],
-        retrieval_scores: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
-        """Scores the same with NumPy and LightGBM."""
-        features = self._tables.compute(user_rows, item_rows)
-        forests = np.repeat(user_rows % len(self._fitted.boosters), item_rows.shape[1])
-        flat = features.reshape(-1, features.shape[2])
-        scores = forest_oracle(self._fitted.boosters, flat, forests).reshape(item_rows.shape)
-        finite = np.where(np.isfinite(retrieval_scores), retrieval_scores, 0)
-        blended = scores * self._fitted.tree_scale + finite * self._fitted.retrieval_scale
-        return blended.astype(np.float32)
+    def own_oracle(
+        self, features: NDArray[np.float32], models: NDArray[np.int32]
+    ) -> NDArray[np.float64]:
+        """Asks LightGBM."""
+        return forest_oracle(self._boosters, features, models)
 
 
 def importances(fitted: FittedForests, names: Sequence[str]) -> dict[str, float]:

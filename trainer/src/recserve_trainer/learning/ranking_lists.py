@@ -93,6 +93,19 @@ def user_groups(lists: RankingLists, groups: int) -> int:
     return 1
 
 
+def cross_fits(
+    lists: RankingLists, groups: int
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Yields for each group of users the masks [lists] of what to learn from, and what to rank.
+
+    A group is ranked by what was learnt from all others; where there is one group, from itself.
+    """
+    count = user_groups(lists, groups)
+    for group in range(count):
+        is_mine = lists.user_rows % count == group
+        yield ~is_mine if count > 1 else is_mine, is_mine
+
+
 def build_lists(
     dataset: Dataset,
     train: Interactions,
