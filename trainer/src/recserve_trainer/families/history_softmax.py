@@ -1,8 +1,8 @@
 """The history family by gradients: a history's item vectors, pooled, under a sampled softmax.
 
 For catalogues and numbers of users that closed forms do not reach: a step costs the same however
-many items there are. The hybrid family's towers without ids and attributes of users, so that a
-known user and a stranger with the same history get the same list.
+many items there are. Nothing is known of users but what they took, so that a known user and a
+stranger with the same history get the same list.
 """
 
 from dataclasses import replace
@@ -24,5 +24,4 @@ class HistorySoftmaxTraining(FeatureTraining):
         item_count = len(dataset.items)
         items = Vocabulary(split.train.item_rows, item_count)
         strangers = replace(dataset, users=UserTable(dataset.users.ids))
-        ids = (None, Ids(items, item_count, config.item_dropout))
-        super().__init__(strangers, split, config, ids)
+        super().__init__(strangers, split, config, Ids(items, item_count, config.item_dropout))

@@ -1,4 +1,4 @@
-"""The two-tower model over attributes, histories and ids that the softmax history family is.
+"""The two-tower model over attributes, histories and item ids that learns them all at once.
 
 Loss: as of the collaborative family, softmax over the items of a batch, corrected for how often an
 item turns up as a negative (Yi et al., "Sampling-bias-corrected neural modeling for large corpus
@@ -65,7 +65,7 @@ class FeatureModel(tfrs.Model):  # type: ignore[misc]  # TFRS has no types
         history = tf.gather(vectors.in_history, places[tf.size(targets) :])
         history = tf.reshape(history, tf.concat([tf.shape(drawn.item_rows), [-1]], axis=0))
         pooled = tf.einsum("bhd,bh->bd", history, drawn.weights)
-        users = self.towers.users(inputs["user"], pooled, training)
+        users = self.towers.users(inputs["user"], pooled)
         loss = self._task(
             users,
             items,
@@ -89,9 +89,9 @@ class FeatureTraining:
         dataset: Dataset,
         split: Split,
         config: FeatureConfig,
-        ids: tuple[Ids | None, Ids],
+        item_ids: Ids,
     ) -> None:
-        """Takes beside what every family takes the ids of users, if they are used, and of items."""
+        """Takes beside what every family takes the ids of items."""
         tf.keras.utils.set_random_seed(config.seed)
         train, user_count = split.train, len(dataset.users)
         self._config, self._users, self._items = config, user_count, len(dataset.items)
@@ -100,9 +100,8 @@ class FeatureTraining:
         self._histories = Histories.of(user_count, train)
         dimension = config.embedding_dimension
         counts = item_counts(train, self._items)
-        user_ids, item_ids = ids
         towers = Towers(
-            FeatureUserTower(self.user_features, dimension, user_ids),
+            FeatureUserTower(self.user_features, dimension),
             FeatureItemTower(self.item_features, dimension, item_ids),
         )
         draws = HistoryDraws(self._histories, config)
@@ -125,8 +124,8 @@ class FeatureTraining:
     def model(self) -> RetrievalModel:
         """Returns vectors for all users and all items, and the query tower for other users.
 
-        Users of the table are embedded by their training items, their attributes and, where ids
-        are used and training knows theirs, by that; an item alike.
+        Users of the table are embedded by their training items and their attributes, items by
+        attributes and, where training knows it, by id.
         """
         user_tower, item_tower = self._model.towers
         parts = [item_tower(rows) for rows in _pieces(self._items)]

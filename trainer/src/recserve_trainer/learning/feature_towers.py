@@ -1,4 +1,4 @@
-"""Towers over attributes, with a vector per id on top where ids are used."""
+"""Towers over attributes and histories, with a vector per item id on top."""
 
 from typing import NamedTuple
 
@@ -69,29 +69,26 @@ class FeatureItemTower(tf.Module):  # type: ignore[misc]  # TensorFlow has no ty
 
 
 class FeatureUserTower(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-    """int32 user rows and pooled histories -> vectors by both, by profile, and by id if wanted."""
+    """int32 user rows and pooled histories -> vectors by both."""
 
-    def __init__(self, features: FeatureRows, dimension: int, ids: Ids | None) -> None:
+    def __init__(self, features: FeatureRows, dimension: int) -> None:
         super().__init__(name="user_tower")
         self._features = features
         self.feature_weights = _weights(_normal(features.width, dimension))
         self._start = tf.Variable(_normal(1, dimension)[0], name="start")
-        self._ids = ids and IdVectors(ids, _normal(len(ids.vocabulary), dimension))
 
     @property
     def profile(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What the profile adds: weights [width, dimension] and a start [dimension] for all."""
         return self.feature_weights.numpy(), self._start.numpy()
 
-    def __call__(self, rows: tf.Tensor, pooled: tf.Tensor, is_training: bool = False) -> tf.Tensor:
+    def __call__(self, rows: tf.Tensor, pooled: tf.Tensor) -> tf.Tensor:
         """Embeds rows, int32 [n], with their histories pooled, float32 [n, dimension].
 
         Returns:
             float32 [n, dimension + 1], the last column 1, which meets the items' bias.
         """
         vectors = pooled + self._start + self._features.times(rows, self.feature_weights)
-        if self._ids is not None:
-            vectors += self._ids(rows, is_training)
         return tf.concat([vectors, tf.ones_like(vectors[:, :1])], axis=1)
 
 
