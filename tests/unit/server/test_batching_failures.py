@@ -6,6 +6,14 @@ from recserve_server.errors import ModelFailed, NotReady
 from recserve_server.testing import ManualRunner
 
 
+async def let_one_hang(bench: object) -> None:
+    held = await bench.ask(1)
+    bench.clock.now_s = 31.0
+    bench.batcher.check_hanging()
+    with pytest.raises(NotReady):
+        await held
+
+
 @pytest.mark.parametrize("bad", range(4))
 async def test_a_bad_request_in_a_batch_fails_alone(bench: object, bad: int) -> None:
     first = await bench.ask(1)
@@ -74,11 +82,7 @@ async def test_a_hanging_model_lets_everybody_go_and_recovers_when_it_answers(
 async def test_a_hanging_model_can_be_replaced_and_its_late_answer_is_nobodys(
     bench: object,
 ) -> None:
-    held = await bench.ask(1)
-    bench.clock.now_s = 31.0
-    bench.batcher.check_hanging()
-    with pytest.raises(NotReady):
-        await held
+    await let_one_hang(bench)
 
     other = ManualRunner()
     bench.batcher.replace(other)
@@ -95,11 +99,7 @@ async def test_a_hanging_model_can_be_replaced_and_its_late_answer_is_nobodys(
 async def test_a_replaced_model_is_not_taken_to_hang_for_what_the_old_one_did(
     bench: object,
 ) -> None:
-    held = await bench.ask(1)
-    bench.clock.now_s = 31.0
-    bench.batcher.check_hanging()
-    with pytest.raises(NotReady):
-        await held
+    await let_one_hang(bench)
 
     bench.batcher.replace(ManualRunner())
     bench.batcher.check_hanging()
@@ -137,11 +137,7 @@ async def test_a_runner_that_has_ended_fails_its_batch_without_running_it_in_hal
 async def test_a_runner_that_was_ended_while_hanging_stays_hanging_until_replaced(
     bench: object,
 ) -> None:
-    held = await bench.ask(1)
-    bench.clock.now_s = 31.0
-    bench.batcher.check_hanging()
-    with pytest.raises(NotReady):
-        await held
+    await let_one_hang(bench)
 
     bench.runner.finish(NotReady("the model process ended"))
     assert bench.batcher.hanging

@@ -1,12 +1,15 @@
 """An archive in the format of MovieLens 100K, with an invented world of two tastes in it."""
 
 import os
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.append(str(Path(__file__).parent))  # for worlds.py
 
 GENRES = ("unknown", "Action", "Children's", "Drama")
 USERS, ITEMS = 40, 30

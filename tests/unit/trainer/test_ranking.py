@@ -6,60 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from worlds import make_world
 
 from recserve_trainer.artifact.stage_parity import check_stages
 from recserve_trainer.errors import TrainerError
 from recserve_trainer.evaluation.metrics import top_k
-from recserve_trainer.evaluation.split import Split
 from recserve_trainer.evaluation.two_stage import model_scorer
 from recserve_trainer.families.history import HistoryTraining
 from recserve_trainer.families.ranking import RankingTraining
 from recserve_trainer.fit_configs import FIT_CONFIGS, RankingConfig
 from recserve_trainer.indexes.exact import ExactIndex
-from recserve_trainer.interactions import Dataset, Histories, Interactions
+from recserve_trainer.interactions import Histories
 from recserve_trainer.learning.dcn_ranker import DcnRanker
 from recserve_trainer.learning.ranking_lists import folds
 from recserve_trainer.retrieval import RetrievalModel
-from recserve_trainer.tables import ItemTable, UserTable, category_column
 
 pytestmark = pytest.mark.tensorflow
-
-
-def make_world(users: int = 40, items: int = 60, seed: int = 0) -> tuple[Dataset, Split]:
-    """Returns a dataset and a split of it: a random fifth of the interactions tests."""
-    random = np.random.default_rng(seed)
-    kinds = np.arange(items) % 2
-    tastes = np.arange(users) % 2
-    chance = np.where(tastes[:, None] == kinds[None, :], 0.4, 0.1)
-    user_rows, item_rows = np.nonzero(random.random((users, items)) < chance)
-    interactions = Interactions(
-        user_rows.astype(np.int32),
-        item_rows.astype(np.int32),
-        random.integers(1, 6, len(user_rows)).astype(np.float32),
-        random.integers(0, 10**6, len(user_rows)),
-    )
-    dataset = Dataset(
-        "world",
-        "1",
-        UserTable(
-            [f"u{user}" for user in range(users)],
-            {"taste": category_column([("a", "b")[taste] for taste in tastes])},
-        ),
-        ItemTable(
-            [f"i{item}" for item in range(items)],
-            [f"Item {item}" for item in range(items)],
-            {"kind": category_column([["x", "y"][kind : kind + 1] for kind in kinds])},
-        ),
-        interactions,
-    )
-    is_test = random.random(len(interactions)) < 0.2
-    nothing = interactions.take(np.empty(0, np.intp))
-    return dataset, Split(
-        train=interactions.take(np.flatnonzero(~is_test)),
-        validation=nothing,
-        test=interactions.take(np.flatnonzero(is_test)),
-        description="random",
-    )
 
 
 CONFIG = RankingConfig(

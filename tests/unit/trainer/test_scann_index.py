@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recserve_trainer.datasets.clustered import clustered_vectors
-from recserve_trainer.errors import ExportError
 from recserve_trainer.evaluation.metrics import top_k
 from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.indexes.scann import ScannConfig, ScannIndex
@@ -252,31 +250,6 @@ def test_a_pair_that_lies_outside_fails_as_it_does_with_the_exact_index(
             ask(any_index, np.array([3], np.int32), 10, np.array([pair], np.int32))
 
 
-def test_the_signatures_are_those_of_the_exact_index(
-    folder: Path, embeddings: Embeddings, tmp_path: Path
-) -> None:
-    ExactIndex(embeddings).save(tmp_path)
-    one, other = (tf.saved_model.load(str(each)).signatures for each in (folder, tmp_path))
-
-    assert set(one) == set(other) == {"recommend", "retrieve", "search", "embed_users"}
-    for name in one:
-        assert one[name].structured_input_signature == other[name].structured_input_signature
-        dtypes = [
-            {key: spec.dtype for key, spec in each[name].structured_outputs.items()}
-            for each in (one, other)
-        ]
-        assert dtypes[0] == dtypes[1]
-
-
-def test_the_vectors_are_stored_once(tmp_path: Path) -> None:
-    vectors = clustered_vectors(20_000, 64, seed=1)
-    ScannIndex(Embeddings(vectors[:10], vectors)).save(tmp_path)
-
-    [variables] = tmp_path.glob("variables/variables.data-*")
-    # Besides them: 32 bytes of codes and a leaf's number per item, and the centres of 141 leaves.
-    assert variables.stat().st_size < vectors.nbytes + 20_000 * 40 + 141 * 64 * 4 * 4
-
-
 def test_two_models_in_one_process_answer_from_their_own_catalogue(
     folder: Path, embeddings: Embeddings, tmp_path: Path
 ) -> None:
@@ -314,51 +287,3 @@ print(answer["item_rows"].numpy().tolist())
 
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == str(top_k(embeddings.score(np.array([0])), 4).tolist())
-
-
-@pytest.mark.parametrize("item_count", [16, 17, 100])
-def test_small_catalogues_are_answered_exactly(item_count: int) -> None:
-    vectors = clustered_vectors(item_count, 5, seed=2)
-    index, users = ScannIndex(Embeddings(vectors[:7], vectors)), np.arange(7, dtype=np.int32)
-
-    rows, _ = ask(index, users, 10, NOTHING)
-
-    assert np.array_equal(rows, top_k(vectors[:7] @ vectors.T, 10))
-
-
-def test_a_catalogue_too_small_for_scann_is_refused_with_what_to_do() -> None:
-    vectors = clustered_vectors(15, 5, seed=2)
-
-    with pytest.raises(ExportError, match="16 items or more that training knows, here are 15; use"):
-        ScannIndex(Embeddings(vectors, vectors))
-
-
-@pytest.mark.parametrize(
-    ("item_count", "leaves", "leaves_to_search"),
-    [(16, 4, 1), (1682, 41, 4), (100_000, 316, 31), (1_000_000, 1000, 100)],
-)
-def test_the_defaults_follow_the_size_of_the_catalogue(
-    item_count: int, leaves: int, leaves_to_search: int
-) -> None:
-    config = ScannConfig.of(item_count)
-
-    assert (config.leaves, config.leaves_to_search) == (leaves, leaves_to_search)
-
-
-@pytest.mark.parametrize(
-    ("fields", "told"),
-    [
-        ({"leaves": 0}, "leaves is 0, must be 1 or more"),
-        ({"leaves_to_search": 0}, "leaves_to_search is 0, must be 1 or more"),
-        ({"leaves_to_search": 11}, "leaves_to_search is 11, must be at most 10"),
-        ({"dimensions_per_block": 0}, "dimensions_per_block is 0, must be 1 or more"),
-        ({"candidates": 0}, "candidates is 0, must be 1 or more"),
-        ({"candidates_per_k": 0}, "candidates_per_k is 0, must be 1 or more"),
-        ({"exact_share": 0}, "exact_share is 0, must be 1 or more"),
-    ],
-)
-def test_a_setting_out_of_range_says_what_was_seen_and_what_is_allowed(
-    fields: dict[str, int], told: str
-) -> None:
-    with pytest.raises(ValueError, match=told):
-        ScannConfig(**{"leaves": 10, "leaves_to_search": 1, **fields})
