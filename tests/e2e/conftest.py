@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,14 +59,13 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def train(data_dir: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    def run(models_dir: Path, *arguments: object, **options: object):
+    def run(models_dir: Path, *arguments: object, through: Sequence[str] = ()):
         flags = ("--data-dir", data_dir, "--models", models_dir, "--dataset", SMALL, "--epochs", 4)
         return subprocess.run(
-            command("recserve_trainer", *flags, *arguments),
+            [*through, *command("recserve_trainer", *flags, *arguments)],
             capture_output=True,
             text=True,
             timeout=100,
-            **options,
         )
 
     return run

@@ -1,6 +1,5 @@
 """recserve-train when it cannot finish: what was there before stays as it was."""
 
-import resource
 import shutil
 import signal
 import subprocess
@@ -11,6 +10,16 @@ from pathlib import Path
 import pytest
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
+
+SMALL_FILES_ONLY = (
+    sys.executable,
+    "-c",
+    "import os, resource, sys\n"
+    "resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))\n"
+    "os.execv(sys.argv[1], sys.argv[1:])",
+)
+"""Stands in for a full disk: a write past this size fails, whoever runs it. No `preexec_fn`, which
+forks: gRPC's threads of this process, woken up in the child, have ended it now and then."""
 
 Train = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -31,11 +40,7 @@ def test_a_run_that_fails_for_space_leaves_the_version_before_it_as_it_was(
 ) -> None:
     before = contents(models_dir)
 
-    def limit_files() -> None:
-        # Stands in for a full disk: a write past this size fails, whoever runs it.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
-
-    ran = train(models_dir, "--epochs", 1, "--logs", tmp_path / "logs", preexec_fn=limit_files)
+    ran = train(models_dir, "--epochs", 1, "--logs", tmp_path / "logs", through=SMALL_FILES_ONLY)
 
     assert ran.returncode == 1, ran.stderr
     assert "nothing was published" in ran.stderr.splitlines()[-1]
