@@ -185,7 +185,7 @@ def test_the_model_process_imports_neither_training_libraries_nor_grpc(trained: 
 from pathlib import Path
 from recserve_server.model_messages import Opening
 from recserve_server.model_process import _open
-from recserve_server.model import Query
+from recserve_server.query import Query
 from recserve_server.artifact import VersionPath, read_manifest
 folder = Path({str(trained.version_dir)!r})
 manifest = read_manifest(VersionPath("films", 1, folder)).SerializeToString()

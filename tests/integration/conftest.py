@@ -1,3 +1,4 @@
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import pytest
 from recserve_client import AsyncRecommenderClient
 from recserve_server.config import BatchingConfig, Limits, ServerConfig
 from recserve_server.lifecycle import Server
-from recserve_server.testing import MatrixModel, running_server
+from recserve_server.matrix_model import MatrixModel
+from recserve_server.testing import running_server
+
+sys.path.append(str(Path(__file__).parent))  # for request_oracle.py
 
 MODEL = MatrixModel(
     np.array([[0, 1, 2, 3, 4], [5, 4, 3, 2, 1], [1, 1, 1, 1, 1]], np.float32),

@@ -23,7 +23,8 @@ from recserve_client import (
 )
 from recserve_server.config import ServerConfig
 from recserve_server.lifecycle import Server
-from recserve_server.testing import MatrixRetriever, open_matrix, running_server
+from recserve_server.matrix_model import MatrixRetriever, open_matrix
+from recserve_server.testing import running_server
 
 RECOMMEND = "/recserve.v1.RecommendationService/Recommend"
 

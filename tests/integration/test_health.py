@@ -11,7 +11,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from recserve_client import AsyncRecommenderClient, ChannelConfig, HealthStatus, UnavailableError
 from recserve_server.config import ServerConfig
 from recserve_server.lifecycle import Server, StartError
-from recserve_server.testing import MatrixRetriever, open_matrix, open_with, running_server
+from recserve_server.matrix_model import MatrixRetriever, open_matrix
+from recserve_server.testing import open_with, running_server
 
 SERVICES = ["", "recserve.v1.RecommendationService", "recserve.v1.ModelService"]
 NO_RETRIES = ChannelConfig(max_attempts=1)

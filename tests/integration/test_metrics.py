@@ -26,7 +26,8 @@ from recserve_client import (
 )
 from recserve_server.config import ServerConfig
 from recserve_server.lifecycle import Server, StartError
-from recserve_server.testing import MatrixRetriever, open_matrix, open_with, running_server
+from recserve_server.matrix_model import MatrixRetriever, open_matrix
+from recserve_server.testing import open_with, running_server
 
 Series = tuple[str, frozenset[tuple[str, str]]]
 

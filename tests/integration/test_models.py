@@ -10,7 +10,8 @@ from recserve.v1.model_service_pb2_grpc import ModelServiceStub
 from recserve_client import AsyncRecommenderClient, ModelState, NotFoundError
 from recserve_server.config import ServerConfig
 from recserve_server.lifecycle import Server
-from recserve_server.testing import MatrixModel, running_server
+from recserve_server.matrix_model import MatrixModel
+from recserve_server.testing import running_server
 
 BROKEN = MatrixModel(np.full((1, 1), np.nan, np.float32))
 

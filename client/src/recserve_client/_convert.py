@@ -22,11 +22,18 @@ from ._types import (
 
 _SOURCES: Final[Mapping[int, RecommendationSource]] = {
     recommendation_pb.RECOMMENDATION_SOURCE_USER_ID: RecommendationSource.USER_ID,
+    recommendation_pb.RECOMMENDATION_SOURCE_HISTORY: RecommendationSource.HISTORY,
+    recommendation_pb.RECOMMENDATION_SOURCE_FEATURES: RecommendationSource.FEATURES,
+    recommendation_pb.RECOMMENDATION_SOURCE_USER_ID_AND_HISTORY: (
+        RecommendationSource.USER_ID_AND_HISTORY
+    ),
     recommendation_pb.RECOMMENDATION_SOURCE_POPULARITY: RecommendationSource.POPULARITY,
 }
 _FALLBACK_REASONS: Final[Mapping[int, FallbackReason | None]] = {
     recommendation_pb.FALLBACK_REASON_UNSPECIFIED: None,
     recommendation_pb.FALLBACK_REASON_UNKNOWN_USER: FallbackReason.UNKNOWN_USER,
+    recommendation_pb.FALLBACK_REASON_NOTHING_KNOWN: FallbackReason.NOTHING_KNOWN,
+    recommendation_pb.FALLBACK_REASON_NO_QUERY_TOWER: FallbackReason.NO_QUERY_TOWER,
 }
 _MODEL_STATES: Final[Mapping[int, ModelState]] = {
     model_pb.MODEL_STATE_AVAILABLE: ModelState.AVAILABLE,

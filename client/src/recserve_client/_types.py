@@ -11,6 +11,12 @@ class RecommendationSource(StrEnum):
 
     USER_ID = "user_id"
     """The user's own embedding."""
+    HISTORY = "history"
+    """The history of the request or of recorded events; the user is not known by id."""
+    FEATURES = "features"
+    """Features alone."""
+    USER_ID_AND_HISTORY = "user_id_and_history"
+    """The user's own embedding, moved by what the user took since training."""
     POPULARITY = "popularity"
     """The popularity of items in the training interactions; not personal."""
     UNKNOWN = "unknown"
@@ -21,7 +27,11 @@ class FallbackReason(StrEnum):
     """Why a ranking is not personal."""
 
     UNKNOWN_USER = "unknown_user"
-    """The model has no embedding for this user id."""
+    """The model has no embedding for this user id, and nothing else was given."""
+    NOTHING_KNOWN = "nothing_known"
+    """The model knows neither the user nor any item of the history nor a feature's value."""
+    NO_QUERY_TOWER = "no_query_tower"
+    """The model takes known user ids only."""
     UNKNOWN = "unknown"
     """A reason that this version of the client does not know."""
 

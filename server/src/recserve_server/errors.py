@@ -4,6 +4,10 @@
     |-- InvalidRequest    the request can never succeed
     |-- MalformedMessage  the bytes are not the message they should be
     |-- UnknownModel      no such model here
+    |-- VersionRetired    the version that must answer does not serve
+    |-- UnknownItems      the model knows none of the items
+    |-- NotPersonal       the caller wants a personal ranking or none
+    |-- NotInModel        the model cannot do what is asked
     |-- QueueFull         too much is waiting
     |-- NotReady          starting, or going down
     |-- DeadlineTooShort  the deadline would pass before the model is asked
@@ -50,6 +54,10 @@ class ServingError(Exception):
         self.details = tuple(details)
         """Further google.rpc details."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Lets it leave the model process: subclasses are not made again from their text."""
+        return _restored, (type(self), str(self), self.__dict__)
+
 
 class InvalidRequest(ServingError):
     """The request can never succeed; every violation is listed."""
@@ -94,6 +102,59 @@ class UnknownModel(ServingError):
         else:
             text, metadata = f"there is no model {name!r}", {}
         super().__init__(text, metadata={"name": name, **metadata})
+
+
+class VersionRetired(ServingError):
+    """The version that must answer does not serve (any more)."""
+
+    code = code_pb2.NOT_FOUND
+    reason = "VERSION_RETIRED"
+
+    def __init__(self, name: str, version: int, serving: int) -> None:
+        super().__init__(
+            f"version {version} of model {name!r} does not serve, version {serving} does",
+            metadata={"name": name, "version": str(version), "serving": str(serving)},
+        )
+
+
+class NotPersonal(ServingError):
+    """The caller wants no popular items, and there is nothing else."""
+
+    code = code_pb2.NOT_FOUND
+    reason = "NOT_PERSONAL"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"there is no personal ranking, the reason is {why.upper()}",
+            metadata={"fallback_reason": why.upper()},
+        )
+
+
+class UnknownItems(ServingError):
+    """The model knows none of the items that others are to be similar to."""
+
+    code = code_pb2.NOT_FOUND
+    reason = "ITEM_UNKNOWN"
+
+    def __init__(self, item_ids: Sequence[str]) -> None:
+        super().__init__(
+            f"the model knows none of the items, such as {item_ids[0]!r}",
+            metadata={"item_id": item_ids[0]},
+        )
+
+
+class NotInModel(ServingError):
+    """The model was exported without what the request needs."""
+
+    code = code_pb2.FAILED_PRECONDITION
+    reason = "NOT_IN_MODEL"
+
+    def __init__(self, signature: str) -> None:
+        super().__init__(
+            f"the model has no signature {signature}, which the request needs; export it anew with "
+            "this version of recserve-train",
+            metadata={"signature": signature},
+        )
 
 
 class _RetryLater(ServingError):
@@ -170,6 +231,13 @@ class Unexpected(ServingError):
 
     def __init__(self) -> None:
         super().__init__("internal error")
+
+
+def _restored(kind: type[ServingError], text: str, attributes: dict[str, object]) -> ServingError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, text)
+    error.__dict__.update(attributes)
+    return error
 
 
 def to_status(error: ServingError, *, domain: str, request_id: str) -> status_pb2.Status:

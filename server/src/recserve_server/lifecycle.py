@@ -17,8 +17,9 @@ from recserve_server.batching import MicroBatcher
 from recserve_server.config import ServerConfig
 from recserve_server.errors import NotReady
 from recserve_server.metrics import Readings, build_registry
-from recserve_server.model import ModelRunner, Query
+from recserve_server.model import ModelRunner
 from recserve_server.model_store import OpenModel
+from recserve_server.query import Question
 from recserve_server.stats import BatchStats, PaddingStats
 
 _log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class Server:
     def __init__(self, config: ServerConfig, open_model: OpenModel = open_in_process) -> None:
         self._config = config
         self._app = build_app(config, open_model)
-        self._batcher: MicroBatcher[Query, bytes] | None = None
+        self._batcher: MicroBatcher[Question, bytes] | None = None
         self._admin: AdminListener | None = None
         self._is_serving = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -149,7 +150,7 @@ class Server:
         await self._runner.connect()
         return self._runner
 
-    async def _look_for_hanging(self, batcher: MicroBatcher[Query, bytes]) -> None:
+    async def _look_for_hanging(self, batcher: MicroBatcher[Question, bytes]) -> None:
         told = False
         while True:
             await asyncio.sleep(min(1.0, self._config.batching.watchdog_s / 4))
@@ -161,7 +162,7 @@ class Server:
                     self._runner.kill()
 
     async def _replace_when_gone(
-        self, batcher: MicroBatcher[Query, bytes], runner: ModelRunner
+        self, batcher: MicroBatcher[Question, bytes], runner: ModelRunner
     ) -> None:
         while True:
             exit_code = await runner.wait_until_gone()

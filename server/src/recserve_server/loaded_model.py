@@ -2,17 +2,32 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from recserve.artifact.v1 import manifest_pb2
-from recserve_server.catalogue import Catalogue, Users
-from recserve_server.encoding import ResponseEncoder
+from recserve_server.answering.encoding import ResponseEncoder
+from recserve_server.answering.item_ranking import ItemRanker
+from recserve_server.answering.padding import PaddedRetriever
+from recserve_server.answering.ranking import CatalogueRanker
+from recserve_server.answering.recommending import Recommender
+from recserve_server.answering.similar_items import SimilarItems
+from recserve_server.answering.tables import Tables
 from recserve_server.errors import ServingError
-from recserve_server.model import Query, Ranking, Retriever
-from recserve_server.padding import PaddedRetriever
-from recserve_server.ranking import CatalogueRanker
+from recserve_server.model import Ranking, ServedModel
+from recserve_server.query import (
+    Diversity,
+    HistoryEntry,
+    Options,
+    Query,
+    Question,
+    RankQuery,
+    Selection,
+    SimilarQuery,
+    Telling,
+)
 from recserve_server.stats import PaddingStats
 
-OpenRetriever = Callable[[Path], Retriever]
+OpenModelFolder = Callable[[Path], ServedModel]
 """Opens the folder of a version; raises OSError or ValueError if it cannot."""
 
 
@@ -23,7 +38,7 @@ class LoadedModel:
         self,
         folder: Path,
         manifest: manifest_pb2.Manifest,
-        open_retriever: OpenRetriever,
+        open_folder: OpenModelFolder,
         batch_sizes: Sequence[int],
     ) -> None:
         """Opens a verified version.
@@ -31,7 +46,7 @@ class LoadedModel:
         Args:
             folder: the version's folder.
             manifest: its manifest.
-            open_retriever: opens its SavedModel.
+            open_folder: opens its SavedModel.
             batch_sizes: ascending numbers of users to call the model with; smaller batches are
                 padded.
 
@@ -40,41 +55,53 @@ class LoadedModel:
             ValueError: a table or the SavedModel is not as docs/artifact.md has it, or does not
                 fit the manifest.
         """
-        catalogue = Catalogue.open(folder / "items.arrow")
-        self._users = Users.open(folder / "users.arrow")
-        model = manifest.model
-        if (len(catalogue), len(self._users)) != (model.item_count, model.user_count):
-            raise ValueError(
-                f"the tables hold {len(catalogue)} items and {len(self._users)} users, "
-                f"manifest.json says {model.item_count} and {model.user_count}"
-            )
-        for table, rows in (("items", catalogue), ("users", self._users)):
-            if not len(rows):
-                raise ValueError(f"{table}.arrow holds no {table}")
+        tables = Tables.open(folder, manifest)
+        self.schema = tables.schema
+        """What questions may name."""
+        self._users = tables.users
         self._batch_sizes = tuple(batch_sizes)
-        self._retriever = PaddedRetriever(open_retriever(folder), self._batch_sizes)
-        self._ranker = CatalogueRanker(self._retriever, catalogue, self._users)
-        self._encoder = ResponseEncoder(
-            catalogue, name=manifest.model_name, version=manifest.model_version
+        model = open_folder(folder)
+        self._retriever = PaddedRetriever(model, self._batch_sizes)
+        self._ranker = CatalogueRanker(self._retriever, tables.catalogue, tables.users)
+        self._item_id = tables.catalogue.item_ids[0]
+        encoder = ResponseEncoder(
+            tables.catalogue,
+            tables.attributes,
+            name=manifest.model_name,
+            version=manifest.model_version,
         )
+        self._plain = _Desk(self._ranker.rank, encoder.encode)
+        self._optional = _Desk(Recommender(model, tables, self._ranker).rank, encoder.encode)
+        self._ranked = _Desk(ItemRanker(model, tables).rank, encoder.encode_ranked)
+        self._similar = _Desk(SimilarItems(model, tables).find, encoder.encode_similar)
 
     @property
     def padding(self) -> PaddingStats:
         """How full the model calls were."""
         return self._retriever.stats
 
-    def answer(self, queries: Sequence[Query]) -> list[bytes | ServingError]:
-        """Returns an encoded `recserve.v1.RecommendResponse` or a failure per query, in order.
+    def answer(self, questions: Sequence[Question]) -> list[bytes | ServingError]:
+        """Returns an encoded response of recserve.v1 or a failure per question, in order.
 
         May block; to be called by one thread at a time.
 
         Raises:
             ValueError: the SavedModel broke its contract.
         """
-        return [
-            self._encoder.encode(ranking) if isinstance(ranking, Ranking) else ranking
-            for ranking in self._ranker.rank(queries)
-        ]
+        desks = [self._desk(question) for question in questions]
+        answers: dict[int, bytes | ServingError] = {}
+        for desk in dict.fromkeys(desks):
+            places = [place for place, each in enumerate(desks) if each is desk]
+            found = desk.answer([questions[place] for place in places])
+            for place, answer in zip(places, found, strict=True):
+                is_failure = isinstance(answer, ServingError)
+                answers[place] = answer if is_failure else desk.encode(answer)
+        return [answers[place] for place in range(len(questions))]
+
+    def _desk(self, question: Question) -> "_Desk":
+        if isinstance(question, Query):
+            return self._plain if question.options is None else self._optional
+        return self._ranked if isinstance(question, RankQuery) else self._similar
 
     def warm_up(self, max_k: int) -> None:
         """Calls the model with every batch size: a size's first call takes many times the rest.
@@ -89,6 +116,7 @@ class LoadedModel:
                 asked = [user_ids[place % len(user_ids)] for place in range(size)]
                 self._check([Query(user_id, k, include_seen=True) for user_id in asked])
         self.answer([Query("", k=10), *(Query(user_id, k=10) for user_id in user_ids[:1])])
+        self.answer(warm_up_questions(user_ids[0], self._item_id))
         self._retriever.stats = PaddingStats()  # nobody asked for these
 
     def _check(self, queries: Sequence[Query]) -> None:
@@ -97,3 +125,25 @@ class LoadedModel:
                 raise ValueError("warm-up gave scores that are not numbers")
             if not len(ranking.item_rows):
                 raise ValueError("warm-up gave an empty ranking")
+
+
+class _Desk(NamedTuple):
+    """Who answers one kind of question, and how answers are encoded."""
+
+    answer: Callable[[Sequence[Any]], Sequence[Any]]
+    encode: Callable[[Any], bytes]
+
+
+def warm_up_questions(user_id: str, item_id: str) -> list[Question]:
+    """Returns one question of each kind, for what a first call takes longer."""
+    history = Options(history=(HistoryEntry(item_id),))
+    filtered = Options(selection=Selection(allowed_item_ids=frozenset([item_id])))
+    return [
+        Query(user_id, 10, options=history),
+        Query("", 10, options=history),
+        Query(user_id, 10, options=filtered),
+        Query(user_id, 10, options=Options(diversity=Diversity(0.5))),
+        Query(user_id, 10, options=Options(telling=Telling(full=True, explain=True))),
+        RankQuery(user_id, (item_id,)),
+        SimilarQuery((item_id,), 10),
+    ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recserve_server.errors import ServingError
+from recserve_server.query import Schema
 from recserve_server.stats import PaddingStats
 
 
@@ -26,6 +27,8 @@ class Opened:
     """What it answers: it is warm, or why it cannot be used."""
 
     problem: str = ""
+    schema: Schema = Schema()  # noqa: RUF009  # immutable
+    """What questions may name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from recserve.artifact.v1 import manifest_pb2
 from recserve_server.frames import FrameReader, to_frame
 from recserve_server.loaded_model import LoadedModel
 from recserve_server.logs import configure_logging
-from recserve_server.model import Query
 from recserve_server.model_messages import Answered, Opened, Opening
+from recserve_server.query import Question
 
 _RECEIVE_BYTES = 1 << 18
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def main() -> None:
         except (OSError, ValueError) as error:
             connection.sendall(to_frame(Opened(str(error))))
             return
-        connection.sendall(to_frame(Opened()))
+        connection.sendall(to_frame(Opened(schema=model.schema)))
         for batch in messages:
             connection.sendall(to_frame(_answer(model, batch)))  # type: ignore[arg-type]
 
@@ -49,11 +49,11 @@ def _messages(connection: socket.socket) -> Iterator[object]:
 
 
 def _open(opening: Opening) -> LoadedModel:
-    from recserve_server.saved_model import SavedModelRetriever, prepare
+    from recserve_server.saved_model import SavedModel, prepare
 
     manifest = manifest_pb2.Manifest.FromString(opening.manifest)
     prepare(manifest.index.kind, manifest.model.item_count)
-    model = LoadedModel(opening.folder, manifest, SavedModelRetriever, opening.batch_sizes)
+    model = LoadedModel(opening.folder, manifest, SavedModel, opening.batch_sizes)
     model.warm_up(opening.max_k)
     # The model and TensorFlow stay for good: no later collection need walk through them.
     gc.collect()
@@ -61,7 +61,7 @@ def _open(opening: Opening) -> LoadedModel:
     return model
 
 
-def _answer(model: LoadedModel, batch: Sequence[Query]) -> Answered:
+def _answer(model: LoadedModel, batch: Sequence[Question]) -> Answered:
     try:
         return Answered(model.answer(batch), "", model.padding)
     except Exception as error:

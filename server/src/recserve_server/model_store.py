@@ -18,6 +18,7 @@ from recserve_server.artifact import (
 from recserve_server.config import ServerConfig
 from recserve_server.errors import NotReady, UnknownModel
 from recserve_server.model import ModelRunner
+from recserve_server.query import Schema
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class ModelVersion:
     state: State = State.AVAILABLE
     state_message: str = ""
     manifest: manifest_pb2.Manifest = field(default_factory=manifest_pb2.Manifest)
+    schema: Schema = field(default_factory=Schema)
+    """What requests may name; empty until it is loaded."""
     load_time: datetime.datetime | None = None
 
 
@@ -153,5 +156,6 @@ class ModelStore:
             )
             return None
         version.load_time = datetime.datetime.now(datetime.UTC)
+        version.schema = model.schema
         version.state = State.SERVING
         return model

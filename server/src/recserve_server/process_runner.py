@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from recserve_server.batch_runner import Done
 from recserve_server.errors import NotReady, ServingError
 from recserve_server.frames import FrameReader, to_frame
-from recserve_server.model import Query
 from recserve_server.model_messages import Answered, Opened, Opening
+from recserve_server.query import Question, Schema
 from recserve_server.stats import PaddingStats
 
 
@@ -24,6 +24,7 @@ class ModelProcess(asyncio.Protocol):
             ValueError: the version cannot be served; the text says why.
         """
         self._padding = PaddingStats()
+        self._schema = Schema()
         self._reader = FrameReader()
         self._done: Done[bytes] | None = None
         self._transport: asyncio.Transport | None = None
@@ -50,12 +51,17 @@ class ModelProcess(asyncio.Protocol):
         """How full the model calls were."""
         return self._padding
 
+    @property
+    def schema(self) -> Schema:
+        """What questions may name."""
+        return self._schema
+
     async def connect(self) -> None:
         """Lets the current event loop, and only that, run batches from now on."""
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_connection(lambda: self, sock=self._socket)
 
-    def start(self, requests: Sequence[Query], done: Done[bytes]) -> None:
+    def start(self, requests: Sequence[Question], done: Done[bytes]) -> None:
         """Runs a batch; see `BatchRunner`."""
         if self._transport is None or self._gone.is_set():
             asyncio.get_running_loop().call_soon(done, (), NotReady("the model is being loaded"))
@@ -102,5 +108,6 @@ class ModelProcess(asyncio.Protocol):
                 assert isinstance(message, Opened)
                 if message.problem:
                     raise ValueError(message.problem)
+                self._schema = message.schema
                 return
         raise ValueError(f"the model process ended with {self._process.wait()}")

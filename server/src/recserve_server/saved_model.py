@@ -1,4 +1,4 @@
-"""The only door to TensorFlow: loads a SavedModel and runs its `recommend` signature."""
+"""The only door to TensorFlow: loads a SavedModel and runs its signatures."""
 
 import os
 import sys
@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recserve_server.model import Found, Restriction, Strangers
 
 
 @contextmanager
@@ -28,9 +31,34 @@ with _without_keras():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 _FEW_ITEMS = 100_000
-_SIGNATURE = "recommend"
-_INPUTS = {"user_rows", "k", "excluded"}
-_OUTPUTS = {"item_rows", "scores"}
+Input: TypeAlias = "NDArray[np.generic] | tf.Tensor"
+_SEARCH: Final = {"query_embeddings", "k", "excluded"}
+_USERS: Final = {"history", "ratings", "features"}
+_INPUTS: Final = {
+    "recommend": {"user_rows", "k", "excluded"},
+    "embed_users": {"user_rows"},
+    "embed_queries": _USERS,
+    "search": _SEARCH,
+    "search_eligible": _SEARCH | {"mask_of", "masks"},
+    "score_items": {"query_embeddings", "item_rows"},
+    "rank": {"user_rows", "item_rows"},
+    "embed_items": {"item_rows"},
+    "search_similar": _SEARCH | {"mask_of", "masks"},
+    "explain": _USERS | {"item_rows"},
+}
+_RANKED: Final = {"item_rows", "scores"}
+_OUTPUTS: Final = {
+    "recommend": _RANKED,
+    "embed_users": {"embeddings"},
+    "embed_queries": {"embeddings"},
+    "search": _RANKED,
+    "search_eligible": _RANKED,
+    "score_items": {"scores"},
+    "rank": {"scores"},
+    "embed_items": {"embeddings"},
+    "search_similar": _RANKED,
+    "explain": {"contributions", "base"},
+}
 
 
 def prepare(index_kind: str, item_count: int) -> None:
@@ -65,47 +93,124 @@ def _load_scann() -> None:
         ) from error
 
 
-class SavedModelRetriever:
-    """A `Retriever` over a SavedModel of docs/artifact.md."""
+class _Signature:
+    """One signature, called as cheaply as TensorFlow lets it be called."""
+
+    def __init__(self, name: str, function: "tf.types.experimental.ConcreteFunction") -> None:
+        inputs = set(function.structured_input_signature[1])
+        self.outputs = set(function.structured_outputs)
+        if inputs != _INPUTS[name] or not self.outputs >= _OUTPUTS[name]:
+            raise ValueError(f"signature {name} has inputs {inputs} and outputs {self.outputs}")
+        # TensorFlow flattens both sides by name.
+        self._input_names, self._output_names = sorted(inputs), sorted(self.outputs)
+        self._graph, self._captured = function.inference_fn, function.captured_inputs
+
+    def __call__(self, **inputs: Input) -> dict[str, Any]:
+        """Takes arrays or tensors by name, returns arrays by name."""
+        # Calling the signature by keywords binds and checks them in Python each time, which takes
+        # as long as a small model's whole graph; `inference_fn` is what it calls in the end.
+        tensors = [tf.convert_to_tensor(inputs[name]) for name in self._input_names]
+        found = self._graph.call_flat(*tensors, *self._captured)
+        return {
+            name: tensor.numpy() for name, tensor in zip(self._output_names, found, strict=True)
+        }
+
+
+class SavedModel:
+    """A `ServedModel` over a SavedModel of docs/artifact.md."""
 
     def __init__(self, folder: Path) -> None:
         """Loads the model.
 
         Raises:
-            ValueError: TensorFlow cannot load it, or it lacks the signature.
+            ValueError: TensorFlow cannot load it, or a signature is missing or not as it must be.
         """
         try:
-            # The object owns the variables: the signature alone would lose them.
+            # The object owns the variables: a signature alone would lose them.
             self._module = tf.saved_model.load(str(folder))
-            self._recommend = self._module.signatures[_SIGNATURE]
+            found = dict(self._module.signatures)
         except (OSError, KeyError, tf.errors.OpError) as error:
             raise ValueError(f"TensorFlow cannot load it: {_first_line(error)}") from error
-        inputs = set(self._recommend.structured_input_signature[1])
-        outputs = set(self._recommend.structured_outputs)
-        if inputs != _INPUTS or not outputs >= _OUTPUTS:
-            raise ValueError(f"signature {_SIGNATURE} has inputs {inputs} and outputs {outputs}")
-        # TensorFlow flattens both sides by name.
-        self._input_names, self._output_names = sorted(inputs), sorted(outputs)
-        self._graph = self._recommend.inference_fn
-        self._captured = self._recommend.captured_inputs
-
-    def retrieve(
-        self, user_rows: NDArray[np.int32], k: int, excluded: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Ranks the catalogue; see `recserve_server.model.Retriever`."""
-        inputs = {
-            "user_rows": tf.constant(user_rows),
-            "k": _scalar(k),
-            "excluded": tf.constant(excluded),
+        if "recommend" not in found:
+            raise ValueError("it has no signature recommend")
+        self._signatures = {
+            name: _Signature(name, function) for name, function in found.items() if name in _INPUTS
         }
-        outputs = self._call([inputs[name] for name in self._input_names])
-        return outputs["item_rows"].numpy(), outputs["scores"].numpy()
+        self._recommend = self._signatures["recommend"]
 
-    def _call(self, inputs: list[tf.Tensor]) -> dict[str, tf.Tensor]:
-        # Calling the signature by keywords binds and checks them in Python each time, which takes
-        # as long as a small model's whole graph; `inference_fn` is what it calls in the end.
-        tensors = self._graph.call_flat(*inputs, *self._captured)
-        return dict(zip(self._output_names, tensors, strict=True))
+    @property
+    def abilities(self) -> frozenset[str]:
+        """Names of the signatures that it has."""
+        return frozenset(self._signatures)
+
+    def retrieve(self, user_rows: NDArray[np.int32], k: int, excluded: NDArray[np.int32]) -> Found:
+        """Ranks the catalogue; this and all others as `recserve_server.model.ServedModel`."""
+        return _found(self._recommend(user_rows=user_rows, k=_scalar(k), excluded=excluded))
+
+    def embed_users(self, user_rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Returns query vectors."""
+        return self._numbers("embed_users", "embeddings", user_rows=user_rows)
+
+    def embed_queries(self, strangers: Strangers) -> NDArray[np.float32]:
+        """Returns query vectors."""
+        return self._numbers("embed_queries", "embeddings", **strangers._asdict())
+
+    def search(self, queries: NDArray[np.float32], k: int, restriction: Restriction) -> Found:
+        """Ranks the catalogue by the first stage."""
+        if not len(restriction.masks):
+            excluded = restriction.excluded
+            signature = self._signatures["search"]
+            return _found(signature(query_embeddings=queries, k=_scalar(k), excluded=excluded))
+        signature = self._signatures["search_eligible"]
+        return _found(signature(query_embeddings=queries, k=_scalar(k), **restriction._asdict()))
+
+    def score_items(
+        self, queries: NDArray[np.float32], item_rows: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Returns the first stage's scores."""
+        return self._numbers("score_items", "scores", query_embeddings=queries, item_rows=item_rows)
+
+    def rank(
+        self, user_rows: NDArray[np.int32], item_rows: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Returns the second stage's scores."""
+        return self._numbers("rank", "scores", user_rows=user_rows, item_rows=item_rows)
+
+    def embed_items(self, item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Returns similarity vectors."""
+        return self._numbers("embed_items", "embeddings", item_rows=item_rows)
+
+    def search_similar(
+        self, queries: NDArray[np.float32], k: int, restriction: Restriction
+    ) -> Found:
+        """Ranks the catalogue by similarity."""
+        masks, mask_of = restriction.masks, restriction.mask_of
+        if not len(masks):
+            masks = np.ones((1, masks.shape[1]), np.bool_)
+        signature = self._signatures["search_similar"]
+        found = signature(
+            query_embeddings=queries,
+            k=_scalar(k),
+            excluded=restriction.excluded,
+            mask_of=mask_of,
+            masks=masks,
+        )
+        return _found(found)
+
+    def explain(
+        self, strangers: Strangers, item_rows: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Tells what the entries of histories add to scores."""
+        told = self._signatures["explain"](**strangers._asdict(), item_rows=item_rows)
+        return told["contributions"], told["base"]
+
+    def _numbers(self, signature: str, output: str, **inputs: Input) -> NDArray[np.float32]:
+        numbers: NDArray[np.float32] = self._signatures[signature](**inputs)[output]
+        return numbers
+
+
+def _found(outputs: dict[str, Any]) -> Found:
+    return Found(outputs["item_rows"], outputs["scores"], outputs.get("retrieval_scores"))
 
 
 @lru_cache(maxsize=1024)

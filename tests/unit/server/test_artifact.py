@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recserve_server.artifact import ArtifactError, find_versions, read_manifest, verify_files
-from recserve_server.testing import MatrixModel
+from recserve_server.matrix_model import MatrixModel
 
 MODEL = MatrixModel(np.zeros((2, 3), np.float32))
 

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from recserve_server.catalogue import Catalogue, Users
-from recserve_server.testing import MatrixModel
+from recserve_server.answering.catalogue import Catalogue, Users
+from recserve_server.matrix_model import MatrixModel
 
 HISTORIES = [[2, 0], [], [1]]
 

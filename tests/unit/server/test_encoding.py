@@ -4,10 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recserve.v1 import recommendation_service_pb2 as pb
-from recserve_server import encoding
-from recserve_server.catalogue import Catalogue
-from recserve_server.encoding import ResponseEncoder
-from recserve_server.model import Ranking, Source
+from recserve_server.answering import encoding
+from recserve_server.answering.attributes import ItemAttributes
+from recserve_server.answering.catalogue import Catalogue
+from recserve_server.answering.encoding import ResponseEncoder
+from recserve_server.model import Fallback, Ranking, Source
 from recserve_server.wire import encode_batch
 
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"]), max_size=200)
@@ -22,15 +23,21 @@ def catalogue(texts: list[tuple[str, str]]) -> Catalogue:
     )
 
 
+def encoder_of(texts: list[tuple[str, str]], *, name: str, version: int) -> ResponseEncoder:
+    attributes = ItemAttributes({}, len(texts))
+    return ResponseEncoder(catalogue(texts), attributes, name=name, version=version)
+
+
 def ranking(rows: list[int], scores: list[float], source: Source = Source.USER_ID) -> Ranking:
-    return Ranking(np.array(rows, np.int32), np.array(scores, np.float32), source)
+    fallback = Fallback.UNKNOWN_USER if source is Source.POPULARITY else None
+    return Ranking(np.array(rows, np.int32), np.array(scores, np.float32), source, fallback)
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS, SCORES), max_size=8), st.sampled_from(list(Source)))
 def test_the_bytes_are_those_that_protobuf_would_read(
     items: list[tuple[str, str, float]], source: Source
 ) -> None:
-    encoder = ResponseEncoder(catalogue([each[:2] for each in items]), name="films", version=2**40)
+    encoder = encoder_of([each[:2] for each in items], name="films", version=2**40)
     scores = [score for _, _, score in items]
 
     read = pb.RecommendResponse.FromString(
@@ -40,7 +47,7 @@ def test_the_bytes_are_those_that_protobuf_would_read(
     popular = source is Source.POPULARITY
     assert read == pb.RecommendResponse(
         items=[pb.ScoredItem(item_id=i, title=t, score=s) for i, t, s in items],
-        source=pb.RECOMMENDATION_SOURCE_POPULARITY if popular else pb.RECOMMENDATION_SOURCE_USER_ID,
+        source=pb.RecommendationSource.Value(f"RECOMMENDATION_SOURCE_{source.name}"),
         fallback_reason=pb.FALLBACK_REASON_UNKNOWN_USER if popular else 0,
         model_name="films",
         model_version=2**40,
@@ -48,7 +55,7 @@ def test_the_bytes_are_those_that_protobuf_would_read(
 
 
 def test_a_batch_reads_as_its_responses_in_order() -> None:
-    encoder = ResponseEncoder(catalogue([("a", "A"), ("b", "B" * 300)]), name="m", version=1)
+    encoder = encoder_of([("a", "A"), ("b", "B" * 300)], name="m", version=1)
     responses = [encoder.encode(ranking(rows, [1.0] * len(rows))) for rows in ([0], [], [1, 0])]
 
     batch = pb.BatchRecommendResponse.FromString(encode_batch(responses))
@@ -62,9 +69,9 @@ def test_a_batch_reads_as_its_responses_in_order() -> None:
 
 def test_encoded_items_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "_MOST_FRAGMENTS", 3)
-    encoder = ResponseEncoder(catalogue([(str(row), "") for row in range(9)]), name="m", version=1)
+    encoder = encoder_of([(str(row), "") for row in range(9)], name="m", version=1)
 
     for row in range(9):
         encoder.encode(ranking([row], [0.0]))
 
-    assert len(encoder._fragments) == 3
+    assert len(encoder._fragments[False, 1]) == 3

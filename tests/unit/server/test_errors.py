@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 from google.protobuf import message
 from google.rpc import code_pb2, error_details_pb2
@@ -8,11 +10,15 @@ from recserve_server.errors import (
     InvalidRequest,
     MalformedMessage,
     ModelFailed,
+    NotInModel,
+    NotPersonal,
     NotReady,
     QueueFull,
     ServingError,
     Unexpected,
+    UnknownItems,
     UnknownModel,
+    VersionRetired,
     to_status,
 )
 
@@ -22,6 +28,10 @@ ROWS = [
     (MalformedMessage("/s/m"), code_pb2.INVALID_ARGUMENT, "MALFORMED_MESSAGE"),
     (UnknownModel("films"), code_pb2.NOT_FOUND, "MODEL_UNKNOWN"),
     (UnknownModel("films", 3), code_pb2.NOT_FOUND, "MODEL_UNKNOWN"),
+    (VersionRetired("films", 1, 2), code_pb2.NOT_FOUND, "VERSION_RETIRED"),
+    (NotPersonal("unknown_user"), code_pb2.NOT_FOUND, "NOT_PERSONAL"),
+    (UnknownItems(["i1", "i2"]), code_pb2.NOT_FOUND, "ITEM_UNKNOWN"),
+    (NotInModel("explain"), code_pb2.FAILED_PRECONDITION, "NOT_IN_MODEL"),
     (QueueFull(1024, 0.25), code_pb2.RESOURCE_EXHAUSTED, "QUEUE_FULL"),
     (NotReady("starting"), code_pb2.UNAVAILABLE, "NOT_READY"),
     (ExpiredInQueue(0.01), code_pb2.DEADLINE_EXCEEDED, "EXPIRED_IN_QUEUE"),
@@ -81,3 +91,26 @@ def test_an_internal_error_gives_the_request_id_and_no_cause(error: ServingError
     [info] = details_of(error, error_details_pb2.ErrorInfo)
 
     assert dict(info.metadata) == {"request_id": "r1"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidRequest([FieldViolation("k", "is -1")]),
+        ModelFailed(),
+        NotInModel("explain"),
+        NotPersonal("unknown_user"),
+        NotReady("starting"),
+        QueueFull(8, 0.5),
+        UnknownItems(["i1"]),
+        VersionRetired("films", 1, 2),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_refusal_survives_the_way_out_of_the_model_process(error: ServingError) -> None:
+    arrived = pickle.loads(pickle.dumps(error))
+
+    assert type(arrived) is type(error)
+    assert to_status(arrived, domain="d", request_id="r") == to_status(
+        error, domain="d", request_id="r"
+    )

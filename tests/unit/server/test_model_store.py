@@ -3,12 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recserve.artifact.v1 import manifest_pb2
 from recserve.v1 import recommendation_service_pb2 as pb
 from recserve_server.config import ServerConfig
 from recserve_server.errors import NotReady, UnknownModel
-from recserve_server.model import Query
+from recserve_server.matrix_model import MatrixModel, open_matrix, write_manifest
 from recserve_server.model_store import ModelStore, NoModelError, State
-from recserve_server.testing import MatrixModel, ModelThread, open_matrix, open_with, write_manifest
+from recserve_server.query import Query
+from recserve_server.testing import ModelThread, open_with
 
 GOOD = MatrixModel(np.arange(6, dtype=np.float32).reshape(2, 3))
 NOT_A_NUMBER = MatrixModel(np.full((2, 3), np.nan, np.float32))
@@ -70,7 +72,7 @@ def test_a_first_user_who_has_seen_everything_is_no_reason_to_refuse(tmp_path: P
 
 def test_tables_that_disagree_with_the_manifest_are_refused(tmp_path: Path) -> None:
     folder = GOOD.publish(tmp_path)
-    write_manifest(folder, user_count=5, item_count=3)
+    write_manifest(folder, manifest_pb2.Model(user_count=5, item_count=3))
 
     with pytest.raises(NoModelError, match=r"3 items and 2 users, manifest.json says 3 and 5"):
         store_of(tmp_path).load()

@@ -3,9 +3,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from recserve_server.answering.padding import PaddedRetriever
 from recserve_server.config import BatchingConfig
-from recserve_server.padding import PaddedRetriever
-from recserve_server.testing import MatrixRetriever
+from recserve_server.matrix_model import MatrixRetriever
 
 SCORES = np.random.default_rng(0).normal(size=(30, 7)).astype(np.float32)
 NOTHING = np.empty((0, 2), np.int32)
@@ -14,20 +14,21 @@ NOTHING = np.empty((0, 2), np.int32)
 @pytest.mark.parametrize(
     ("count", "called_with"), [(1, 1), (2, 4), (4, 4), (5, 6), (6, 6), (7, 7), (30, 30)]
 )
+@pytest.mark.parametrize("second", [None, -SCORES], ids=["one stage", "two stages"])
 def test_a_batch_is_padded_to_the_next_allowed_size_and_answers_the_same(
-    count: int, called_with: int
+    count: int, called_with: int, second: np.ndarray | None
 ) -> None:
-    retriever = MatrixRetriever(SCORES)
+    retriever = MatrixRetriever(SCORES, second=second, candidates=6)
     padded = PaddedRetriever(retriever, (1, 4, 6))
     rows = np.arange(count, dtype=np.int32)
     excluded = np.array([[0, 3], [count - 1, 5]], np.int32)
 
-    item_rows, scores = padded.retrieve(rows, 5, excluded)
+    found = padded.retrieve(rows, 5, excluded)
 
-    expected_rows, expected_scores = MatrixRetriever(SCORES).retrieve(rows, 5, excluded)
     assert retriever.batch_sizes == [called_with]
-    np.testing.assert_array_equal(item_rows, expected_rows)
-    np.testing.assert_array_equal(scores, expected_scores)
+    expected = retriever.retrieve(rows, 5, excluded)
+    for each, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(each, other)
     assert (padded.stats.rows, padded.stats.padding_rows) == (count, called_with - count)
 
 

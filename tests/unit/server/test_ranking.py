@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recserve_server.catalogue import Catalogue, Users
+from recserve_server.answering.catalogue import Catalogue, Histories, Profiles, Users
+from recserve_server.answering.ranking import CatalogueRanker
 from recserve_server.errors import ModelFailed
-from recserve_server.model import Query, Ranking, Source
-from recserve_server.ranking import CatalogueRanker
-from recserve_server.testing import MatrixRetriever
+from recserve_server.matrix_model import MatrixRetriever
+from recserve_server.model import Ranking, Source
+from recserve_server.query import Query
 
 ITEM_COUNT = 6
 
@@ -22,8 +23,11 @@ def ranker(scores: np.ndarray, histories: list[list[int]]) -> CatalogueRanker:
     )
     users = Users(
         [f"u{row}" for row in range(len(histories))],
-        np.cumsum([0, *map(len, histories)]),
-        np.array(list(chain.from_iterable(histories)), np.int32),
+        Histories(
+            np.cumsum([0, *map(len, histories)]),
+            np.array(list(chain.from_iterable(histories)), np.int32),
+        ),
+        Profiles(),
     )
     retriever = MatrixRetriever(scores.astype(np.float32))
     return CatalogueRanker(retriever, catalogue, users)
@@ -93,8 +97,9 @@ def test_scores_that_are_not_numbers_fail_their_own_query_only() -> None:
 
 class OutOfRange(MatrixRetriever):
     def retrieve(self, user_rows, k, excluded):
-        rows, scores = super().retrieve(user_rows, k, excluded)
-        return np.where(user_rows[:, None] == 0, self.row, rows).astype(np.int32), scores
+        found = super().retrieve(user_rows, k, excluded)
+        rows = np.where(user_rows[:, None] == 0, self.row, found.item_rows).astype(np.int32)
+        return found._replace(item_rows=rows)
 
 
 @pytest.mark.parametrize("row", [-1, ITEM_COUNT])

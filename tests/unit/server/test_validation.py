@@ -5,22 +5,23 @@ from hypothesis import strategies as st
 from recserve.v1 import model_service_pb2, recommendation_service_pb2
 from recserve_server.config import Limits
 from recserve_server.errors import InvalidRequest
-from recserve_server.model import Query
-from recserve_server.validation import (
+from recserve_server.query import Query, Schema
+from recserve_server.validation.models import (
     decode_page_token,
     encode_page_token,
     parse_get_model,
     parse_list_models,
-    parse_recommend,
 )
+from recserve_server.validation.recommend import parse_recommend
 
 LIMITS = Limits(max_k=500)
+NOTHING = Schema()
 
 
 def violated(**fields: object) -> list[str]:
     request = recommendation_service_pb2.RecommendRequest(**fields)
     try:
-        parse_recommend(request, LIMITS)
+        parse_recommend(request, LIMITS, NOTHING)
     except InvalidRequest as error:
         return [violation.field for violation in error.violations]
     return []
@@ -62,19 +63,21 @@ def test_all_violations_are_told_at_once() -> None:
 
 def test_a_violation_says_what_was_seen_and_what_is_allowed() -> None:
     with pytest.raises(InvalidRequest, match="k is 501, must be from 1 to 500, or 0 for 10"):
-        parse_recommend(recommendation_service_pb2.RecommendRequest(user_id="u", k=501), LIMITS)
+        parse_recommend(
+            recommendation_service_pb2.RecommendRequest(user_id="u", k=501), LIMITS, NOTHING
+        )
 
 
 def test_k_zero_means_the_default() -> None:
     request = recommendation_service_pb2.RecommendRequest(user_id="u", include_seen=True)
 
-    assert parse_recommend(request, LIMITS) == Query("u", 10, include_seen=True)
+    assert parse_recommend(request, LIMITS, NOTHING) == Query("u", 10, include_seen=True)
 
 
 def test_a_cap_below_the_default_k_caps_the_default_too() -> None:
     request = recommendation_service_pb2.RecommendRequest(user_id="u")
 
-    assert parse_recommend(request, Limits(max_k=5)).k == 5
+    assert parse_recommend(request, Limits(max_k=5), NOTHING).k == 5
 
 
 @given(name=st.text(min_size=1, max_size=40), version=st.integers(1, 2**63 - 1))

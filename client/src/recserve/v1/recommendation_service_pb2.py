@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(recserve/v1/recommendation_service.proto\x12\x0brecserve.v1\"^\n\x10RecommendRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\t\n\x01k\x18\x04 \x01(\x05\x12\r\n\x05model\x18\x05 \x01(\t\x12\x14\n\x0cinclude_seen\x18\x06 \x01(\x08\x42\x07\n\x05query\"\xcf\x01\n\x11RecommendResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.recserve.v1.ScoredItem\x12\x31\n\x06source\x18\x02 \x01(\x0e\x32!.recserve.v1.RecommendationSource\x12\x34\n\x0f\x66\x61llback_reason\x18\x03 \x01(\x0e\x32\x1b.recserve.v1.FallbackReason\x12\x12\n\nmodel_name\x18\x04 \x01(\t\x12\x15\n\rmodel_version\x18\x05 \x01(\x03\"H\n\x15\x42\x61tchRecommendRequest\x12/\n\x08requests\x18\x01 \x03(\x0b\x32\x1d.recserve.v1.RecommendRequest\"K\n\x16\x42\x61tchRecommendResponse\x12\x31\n\tresponses\x18\x01 \x03(\x0b\x32\x1e.recserve.v1.RecommendResponse\";\n\nScoredItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\r\n\x05title\x18\x03 \x01(\t*\x86\x01\n\x14RecommendationSource\x12%\n!RECOMMENDATION_SOURCE_UNSPECIFIED\x10\x00\x12!\n\x1dRECOMMENDATION_SOURCE_USER_ID\x10\x01\x12$\n RECOMMENDATION_SOURCE_POPULARITY\x10\x04*S\n\x0e\x46\x61llbackReason\x12\x1f\n\x1b\x46\x41LLBACK_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x46\x41LLBACK_REASON_UNKNOWN_USER\x10\x01\x32\xc8\x01\n\x15RecommendationService\x12O\n\tRecommend\x12\x1d.recserve.v1.RecommendRequest\x1a\x1e.recserve.v1.RecommendResponse\"\x03\x90\x02\x01\x12^\n\x0e\x42\x61tchRecommend\x12\".recserve.v1.BatchRecommendRequest\x1a#.recserve.v1.BatchRecommendResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(recserve/v1/recommendation_service.proto\x12\x0brecserve.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x03\n\x10RecommendRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12*\n\x07history\x18\x02 \x03(\x0b\x32\x19.recserve.v1.HistoryEntry\x12*\n\x08\x66\x65\x61tures\x18\x03 \x03(\x0b\x32\x18.recserve.v1.UserFeature\x12\t\n\x01k\x18\x04 \x01(\x05\x12\r\n\x05model\x18\x05 \x01(\t\x12\x14\n\x0cinclude_seen\x18\x06 \x01(\x08\x12\x15\n\rmodel_version\x18\x07 \x01(\x03\x12\x19\n\x11\x65xcluded_item_ids\x18\x08 \x03(\t\x12\x18\n\x10\x61llowed_item_ids\x18\t \x03(\t\x12$\n\x07\x66ilters\x18\n \x03(\x0b\x32\x13.recserve.v1.Filter\x12\x0e\n\x06strict\x18\x0b \x01(\x08\x12)\n\tdiversity\x18\x0c \x01(\x0b\x32\x16.recserve.v1.Diversity\x12#\n\x04view\x18\r \x01(\x0e\x32\x15.recserve.v1.ItemView\x12\x0f\n\x07\x65xplain\x18\x0e \x01(\x08\x42\x07\n\x05query\"i\n\x0cHistoryEntry\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x13\n\x06rating\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07_rating\"F\n\x0bUserFeature\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x06number\x18\x02 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x42\x07\n\x05value\"\xcc\x01\n\x06\x46ilter\x12\x11\n\tattribute\x18\x01 \x01(\t\x12&\n\x03\x61ny\x18\x02 \x01(\x0b\x32\x17.recserve.v1.TextValuesH\x00\x12&\n\x03\x61ll\x18\x03 \x01(\x0b\x32\x17.recserve.v1.TextValuesH\x00\x12\'\n\x04none\x18\x04 \x01(\x0b\x32\x17.recserve.v1.TextValuesH\x00\x12)\n\x05range\x18\x05 \x01(\x0b\x32\x18.recserve.v1.NumberRangeH\x00\x42\x0b\n\tcondition\"\x1c\n\nTextValues\x12\x0e\n\x06values\x18\x01 \x03(\t\"A\n\x0bNumberRange\x12\x10\n\x03min\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03max\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04_minB\x06\n\x04_max\"D\n\tDiversity\x12\x0e\n\x06lambda\x18\x01 \x01(\x01\x12\'\n\x04\x63\x61ps\x18\x02 \x03(\x0b\x32\x19.recserve.v1.AttributeCap\"4\n\x0c\x41ttributeCap\x12\x11\n\tattribute\x18\x01 \x01(\t\x12\x11\n\tmax_count\x18\x02 \x01(\x05\"\xb5\x02\n\x11RecommendResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.recserve.v1.ScoredItem\x12\x31\n\x06source\x18\x02 \x01(\x0e\x32!.recserve.v1.RecommendationSource\x12\x34\n\x0f\x66\x61llback_reason\x18\x03 \x01(\x0e\x32\x1b.recserve.v1.FallbackReason\x12\x12\n\nmodel_name\x18\x04 \x01(\t\x12\x15\n\rmodel_version\x18\x05 \x01(\x03\x12\x10\n\x08is_short\x18\x06 \x01(\x08\x12\x1e\n\x16unknown_excluded_count\x18\x07 \x01(\x05\x12\x1d\n\x15unknown_history_count\x18\x08 \x01(\x05\x12\x13\n\x0bis_degraded\x18\t \x01(\x08\"H\n\x15\x42\x61tchRecommendRequest\x12/\n\x08requests\x18\x01 \x03(\x0b\x32\x1d.recserve.v1.RecommendRequest\"K\n\x16\x42\x61tchRecommendResponse\x12\x31\n\tresponses\x18\x01 \x03(\x0b\x32\x1e.recserve.v1.RecommendResponse\"\xdc\x01\n\x17\x46indSimilarItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\x12\t\n\x01k\x18\x02 \x01(\x05\x12\r\n\x05model\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\x03\x12\x19\n\x11\x65xcluded_item_ids\x18\x05 \x03(\t\x12\x18\n\x10\x61llowed_item_ids\x18\x06 \x03(\t\x12$\n\x07\x66ilters\x18\x07 \x03(\x0b\x32\x13.recserve.v1.Filter\x12#\n\x04view\x18\x08 \x01(\x0e\x32\x15.recserve.v1.ItemView\"\xbb\x01\n\x18\x46indSimilarItemsResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.recserve.v1.ScoredItem\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\x03\x12\x10\n\x08is_short\x18\x04 \x01(\x08\x12\x1a\n\x12unknown_item_count\x18\x05 \x01(\x05\x12\x1e\n\x16unknown_excluded_count\x18\x06 \x01(\x05\"\x84\x02\n\x10RankItemsRequest\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12*\n\x07history\x18\x02 \x03(\x0b\x32\x19.recserve.v1.HistoryEntry\x12*\n\x08\x66\x65\x61tures\x18\x03 \x03(\x0b\x32\x18.recserve.v1.UserFeature\x12\x10\n\x08item_ids\x18\x04 \x03(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\x15\n\rmodel_version\x18\x06 \x01(\x03\x12\x0e\n\x06strict\x18\x07 \x01(\x08\x12#\n\x04view\x18\x08 \x01(\x0e\x32\x15.recserve.v1.ItemView\x12\x0f\n\x07\x65xplain\x18\t \x01(\x08\x42\x07\n\x05query\"\x9d\x02\n\x11RankItemsResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.recserve.v1.ScoredItem\x12\x31\n\x06source\x18\x02 \x01(\x0e\x32!.recserve.v1.RecommendationSource\x12\x34\n\x0f\x66\x61llback_reason\x18\x03 \x01(\x0e\x32\x1b.recserve.v1.FallbackReason\x12\x12\n\nmodel_name\x18\x04 \x01(\t\x12\x15\n\rmodel_version\x18\x05 \x01(\x03\x12\x18\n\x10unknown_item_ids\x18\x06 \x03(\t\x12\x1d\n\x15unknown_history_count\x18\x07 \x01(\x05\x12\x13\n\x0bis_degraded\x18\x08 \x01(\x08\"\xf0\x01\n\nScoredItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\r\n\x05title\x18\x03 \x01(\t\x12\x1c\n\x0fretrieval_score\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\x17\n\npercentile\x18\x05 \x01(\x02H\x01\x88\x01\x01\x12*\n\nattributes\x18\x06 \x03(\x0b\x32\x16.recserve.v1.Attribute\x12-\n\x0b\x65xplanation\x18\x07 \x01(\x0b\x32\x18.recserve.v1.ExplanationB\x12\n\x10_retrieval_scoreB\r\n\x0b_percentile\"H\n\tAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x06number\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05texts\x18\x03 \x03(\tB\t\n\x07_number\"\x98\x01\n\x0b\x45xplanation\x12\x30\n\rcontributions\x18\x01 \x03(\x0b\x32\x19.recserve.v1.Contribution\x12\x12\n\nis_popular\x18\x02 \x01(\x08\x12\x10\n\x08is_exact\x18\x03 \x01(\x08\x12\x31\n\x11shared_attributes\x18\x04 \x03(\x0b\x32\x16.recserve.v1.Attribute\"=\n\x0c\x43ontribution\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02*N\n\x08ItemView\x12\x19\n\x15ITEM_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fITEM_VIEW_BASIC\x10\x01\x12\x12\n\x0eITEM_VIEW_FULL\x10\x02*\xfc\x01\n\x14RecommendationSource\x12%\n!RECOMMENDATION_SOURCE_UNSPECIFIED\x10\x00\x12!\n\x1dRECOMMENDATION_SOURCE_USER_ID\x10\x01\x12!\n\x1dRECOMMENDATION_SOURCE_HISTORY\x10\x02\x12\"\n\x1eRECOMMENDATION_SOURCE_FEATURES\x10\x03\x12$\n RECOMMENDATION_SOURCE_POPULARITY\x10\x04\x12-\n)RECOMMENDATION_SOURCE_USER_ID_AND_HISTORY\x10\x05*\x9a\x01\n\x0e\x46\x61llbackReason\x12\x1f\n\x1b\x46\x41LLBACK_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x46\x41LLBACK_REASON_UNKNOWN_USER\x10\x01\x12!\n\x1d\x46\x41LLBACK_REASON_NOTHING_KNOWN\x10\x02\x12\"\n\x1e\x46\x41LLBACK_REASON_NO_QUERY_TOWER\x10\x03\x32\xff\x02\n\x15RecommendationService\x12O\n\tRecommend\x12\x1d.recserve.v1.RecommendRequest\x1a\x1e.recserve.v1.RecommendResponse\"\x03\x90\x02\x01\x12^\n\x0e\x42\x61tchRecommend\x12\".recserve.v1.BatchRecommendRequest\x1a#.recserve.v1.BatchRecommendResponse\"\x03\x90\x02\x01\x12\x64\n\x10\x46indSimilarItems\x12$.recserve.v1.FindSimilarItemsRequest\x1a%.recserve.v1.FindSimilarItemsResponse\"\x03\x90\x02\x01\x12O\n\tRankItems\x12\x1d.recserve.v1.RankItemsRequest\x1a\x1e.recserve.v1.RankItemsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,20 +36,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['Recommend']._serialized_options = b'\220\002\001'
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['BatchRecommend']._loaded_options = None
   _globals['_RECOMMENDATIONSERVICE'].methods_by_name['BatchRecommend']._serialized_options = b'\220\002\001'
-  _globals['_RECOMMENDATIONSOURCE']._serialized_start=576
-  _globals['_RECOMMENDATIONSOURCE']._serialized_end=710
-  _globals['_FALLBACKREASON']._serialized_start=712
-  _globals['_FALLBACKREASON']._serialized_end=795
-  _globals['_RECOMMENDREQUEST']._serialized_start=57
-  _globals['_RECOMMENDREQUEST']._serialized_end=151
-  _globals['_RECOMMENDRESPONSE']._serialized_start=154
-  _globals['_RECOMMENDRESPONSE']._serialized_end=361
-  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=363
-  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=435
-  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=437
-  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=512
-  _globals['_SCOREDITEM']._serialized_start=514
-  _globals['_SCOREDITEM']._serialized_end=573
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=798
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=998
+  _globals['_RECOMMENDATIONSERVICE'].methods_by_name['FindSimilarItems']._loaded_options = None
+  _globals['_RECOMMENDATIONSERVICE'].methods_by_name['FindSimilarItems']._serialized_options = b'\220\002\001'
+  _globals['_RECOMMENDATIONSERVICE'].methods_by_name['RankItems']._loaded_options = None
+  _globals['_RECOMMENDATIONSERVICE'].methods_by_name['RankItems']._serialized_options = b'\220\002\001'
+  _globals['_ITEMVIEW']._serialized_start=3071
+  _globals['_ITEMVIEW']._serialized_end=3149
+  _globals['_RECOMMENDATIONSOURCE']._serialized_start=3152
+  _globals['_RECOMMENDATIONSOURCE']._serialized_end=3404
+  _globals['_FALLBACKREASON']._serialized_start=3407
+  _globals['_FALLBACKREASON']._serialized_end=3561
+  _globals['_RECOMMENDREQUEST']._serialized_start=91
+  _globals['_RECOMMENDREQUEST']._serialized_end=500
+  _globals['_HISTORYENTRY']._serialized_start=502
+  _globals['_HISTORYENTRY']._serialized_end=607
+  _globals['_USERFEATURE']._serialized_start=609
+  _globals['_USERFEATURE']._serialized_end=679
+  _globals['_FILTER']._serialized_start=682
+  _globals['_FILTER']._serialized_end=886
+  _globals['_TEXTVALUES']._serialized_start=888
+  _globals['_TEXTVALUES']._serialized_end=916
+  _globals['_NUMBERRANGE']._serialized_start=918
+  _globals['_NUMBERRANGE']._serialized_end=983
+  _globals['_DIVERSITY']._serialized_start=985
+  _globals['_DIVERSITY']._serialized_end=1053
+  _globals['_ATTRIBUTECAP']._serialized_start=1055
+  _globals['_ATTRIBUTECAP']._serialized_end=1107
+  _globals['_RECOMMENDRESPONSE']._serialized_start=1110
+  _globals['_RECOMMENDRESPONSE']._serialized_end=1419
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=1421
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=1493
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=1495
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=1570
+  _globals['_FINDSIMILARITEMSREQUEST']._serialized_start=1573
+  _globals['_FINDSIMILARITEMSREQUEST']._serialized_end=1793
+  _globals['_FINDSIMILARITEMSRESPONSE']._serialized_start=1796
+  _globals['_FINDSIMILARITEMSRESPONSE']._serialized_end=1983
+  _globals['_RANKITEMSREQUEST']._serialized_start=1986
+  _globals['_RANKITEMSREQUEST']._serialized_end=2246
+  _globals['_RANKITEMSRESPONSE']._serialized_start=2249
+  _globals['_RANKITEMSRESPONSE']._serialized_end=2534
+  _globals['_SCOREDITEM']._serialized_start=2537
+  _globals['_SCOREDITEM']._serialized_end=2777
+  _globals['_ATTRIBUTE']._serialized_start=2779
+  _globals['_ATTRIBUTE']._serialized_end=2851
+  _globals['_EXPLANATION']._serialized_start=2854
+  _globals['_EXPLANATION']._serialized_end=3006
+  _globals['_CONTRIBUTION']._serialized_start=3008
+  _globals['_CONTRIBUTION']._serialized_end=3069
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=3564
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=3947
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -19,6 +20,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ItemView:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ItemViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemView.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ITEM_VIEW_UNSPECIFIED: _ItemView.ValueType  # 0
+    """As ITEM_VIEW_BASIC."""
+    ITEM_VIEW_BASIC: _ItemView.ValueType  # 1
+    """Id, title and scores."""
+    ITEM_VIEW_FULL: _ItemView.ValueType  # 2
+    """Besides, attributes and the percentile of the score."""
+
+class ItemView(_ItemView, metaclass=_ItemViewEnumTypeWrapper):
+    """How much to tell of each item."""
+
+ITEM_VIEW_UNSPECIFIED: ItemView.ValueType  # 0
+"""As ITEM_VIEW_BASIC."""
+ITEM_VIEW_BASIC: ItemView.ValueType  # 1
+"""Id, title and scores."""
+ITEM_VIEW_FULL: ItemView.ValueType  # 2
+"""Besides, attributes and the percentile of the score."""
+Global___ItemView: _TypeAlias = ItemView  # noqa: Y015
+
 class _RecommendationSource:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -29,21 +54,34 @@ class _RecommendationSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     """Never sent."""
     RECOMMENDATION_SOURCE_USER_ID: _RecommendationSource.ValueType  # 1
     """The user's own embedding, found by user id."""
+    RECOMMENDATION_SOURCE_HISTORY: _RecommendationSource.ValueType  # 2
+    """The history of the request or of recorded events, with features if there are
+    any; the user is not known by id.
+    """
+    RECOMMENDATION_SOURCE_FEATURES: _RecommendationSource.ValueType  # 3
+    """Features alone."""
     RECOMMENDATION_SOURCE_POPULARITY: _RecommendationSource.ValueType  # 4
     """The popularity of items in the training interactions; not personal."""
+    RECOMMENDATION_SOURCE_USER_ID_AND_HISTORY: _RecommendationSource.ValueType  # 5
+    """The user's own embedding, moved by what the user took since training."""
 
 class RecommendationSource(_RecommendationSource, metaclass=_RecommendationSourceEnumTypeWrapper):
-    """What a ranking was made from.
-
-    Numbers 2 and 3 are kept free for histories and features.
-    """
+    """What a ranking was made from."""
 
 RECOMMENDATION_SOURCE_UNSPECIFIED: RecommendationSource.ValueType  # 0
 """Never sent."""
 RECOMMENDATION_SOURCE_USER_ID: RecommendationSource.ValueType  # 1
 """The user's own embedding, found by user id."""
+RECOMMENDATION_SOURCE_HISTORY: RecommendationSource.ValueType  # 2
+"""The history of the request or of recorded events, with features if there are
+any; the user is not known by id.
+"""
+RECOMMENDATION_SOURCE_FEATURES: RecommendationSource.ValueType  # 3
+"""Features alone."""
 RECOMMENDATION_SOURCE_POPULARITY: RecommendationSource.ValueType  # 4
 """The popularity of items in the training interactions; not personal."""
+RECOMMENDATION_SOURCE_USER_ID_AND_HISTORY: RecommendationSource.ValueType  # 5
+"""The user's own embedding, moved by what the user took since training."""
 Global___RecommendationSource: _TypeAlias = RecommendationSource  # noqa: Y015
 
 class _FallbackReason:
@@ -55,7 +93,11 @@ class _FallbackReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fallba
     FALLBACK_REASON_UNSPECIFIED: _FallbackReason.ValueType  # 0
     """The ranking is personal."""
     FALLBACK_REASON_UNKNOWN_USER: _FallbackReason.ValueType  # 1
-    """The model has no embedding for this user id."""
+    """The model has no embedding for this user id, and nothing else was given."""
+    FALLBACK_REASON_NOTHING_KNOWN: _FallbackReason.ValueType  # 2
+    """The model knows neither user nor any item of the history nor a feature's value."""
+    FALLBACK_REASON_NO_QUERY_TOWER: _FallbackReason.ValueType  # 3
+    """The model takes known user ids only: it has no tower for histories or features."""
 
 class FallbackReason(_FallbackReason, metaclass=_FallbackReasonEnumTypeWrapper):
     """Why a ranking is not personal."""
@@ -63,22 +105,33 @@ class FallbackReason(_FallbackReason, metaclass=_FallbackReasonEnumTypeWrapper):
 FALLBACK_REASON_UNSPECIFIED: FallbackReason.ValueType  # 0
 """The ranking is personal."""
 FALLBACK_REASON_UNKNOWN_USER: FallbackReason.ValueType  # 1
-"""The model has no embedding for this user id."""
+"""The model has no embedding for this user id, and nothing else was given."""
+FALLBACK_REASON_NOTHING_KNOWN: FallbackReason.ValueType  # 2
+"""The model knows neither user nor any item of the history nor a feature's value."""
+FALLBACK_REASON_NO_QUERY_TOWER: FallbackReason.ValueType  # 3
+"""The model takes known user ids only: it has no tower for histories or features."""
 Global___FallbackReason: _TypeAlias = FallbackReason  # noqa: Y015
 
 @_typing.final
 class RecommendRequest(_message.Message):
-    """One question: who asks, and for how much.
-
-    Numbers 2, 3 and 7 to 15 are kept free for the options that README.md lists.
-    """
+    """One question: who asks, and for how much."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
     K_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     INCLUDE_SEEN_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    EXCLUDED_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    ALLOWED_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
+    DIVERSITY_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Id of a user as it stood in the training interactions: 1 to 128 bytes,
     opaque, no control characters.
@@ -90,26 +143,303 @@ class RecommendRequest(_message.Message):
     model: _builtins.str
     """Name of the model to ask; empty means the one that the server serves."""
     include_seen: _builtins.bool
-    """Whether items of the user's own training history may come back; by default
-    they do not.
+    """Whether items of the user's own history may come back, that of the request and
+    recorded events included; by default they do not.
     """
+    model_version: _builtins.int
+    """Version of the model that must answer; 0 means the one that serves."""
+    strict: _builtins.bool
+    """Whether to be refused with NOT_PERSONAL instead of getting popular items."""
+    view: Global___ItemView.ValueType
+    """How much to tell of each item."""
+    explain: _builtins.bool
+    """Whether to tell of each item why it is there."""
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryEntry]:
+        """What the user took, at most 1000 entries. Items that the model does not know
+        are passed over and counted. If an item occurs twice, the entry with the later
+        time counts, or the later entry.
+        """
+
+    @_builtins.property
+    def features(self) -> _containers.RepeatedCompositeFieldContainer[Global___UserFeature]:
+        """What is known of the user, at most 64, each name once. With a user id they
+        replace what training knows of the same name.
+        """
+
+    @_builtins.property
+    def excluded_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items that must not come back, at most 1000. Items that the model does not
+        know are passed over and counted.
+        """
+
+    @_builtins.property
+    def allowed_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """If not empty, only these items may come back: at most 10000. Items that the
+        model does not know are passed over.
+        """
+
+    @_builtins.property
+    def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
+        """What items must fulfil to come back, at most 16; all of them must hold."""
+
+    @_builtins.property
+    def diversity(self) -> Global___Diversity:
+        """How to make the list more varied; absent means not at all."""
+
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
+        history: _abc.Iterable[Global___HistoryEntry] | None = ...,
+        features: _abc.Iterable[Global___UserFeature] | None = ...,
         k: _builtins.int = ...,
         model: _builtins.str = ...,
         include_seen: _builtins.bool = ...,
+        model_version: _builtins.int = ...,
+        excluded_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        allowed_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        filters: _abc.Iterable[Global___Filter] | None = ...,
+        strict: _builtins.bool = ...,
+        diversity: Global___Diversity | None = ...,
+        view: Global___ItemView.ValueType = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["diversity", b"diversity", "query", b"query", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_seen", b"include_seen", "k", b"k", "model", b"model", "query", b"query", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_item_ids", b"allowed_item_ids", "diversity", b"diversity", "excluded_item_ids", b"excluded_item_ids", "explain", b"explain", "features", b"features", "filters", b"filters", "history", b"history", "include_seen", b"include_seen", "k", b"k", "model", b"model", "model_version", b"model_version", "query", b"query", "strict", b"strict", "user_id", b"user_id", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType_query: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_query) -> _WhichOneofReturnType_query | None: ...
 
 Global___RecommendRequest: _TypeAlias = RecommendRequest  # noqa: Y015
+
+@_typing.final
+class HistoryEntry(_message.Message):
+    """An item that a user took."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Required. Id of the item: 1 to 128 bytes."""
+    rating: _builtins.float
+    """Strength on the scale of the training interactions' ratings, finite; absent
+    means that there is none. Models that look at no ratings pass it over.
+    """
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was taken; only compared with one another."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        rating: _builtins.float | None = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rating", b"_rating", "rating", b"rating", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rating", b"_rating", "item_id", b"item_id", "rating", b"rating", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rating: _TypeAlias = _typing.Literal["rating"]  # noqa: Y015
+    _WhichOneofArgType__rating: _TypeAlias = _typing.Literal["_rating", b"_rating"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rating) -> _WhichOneofReturnType__rating | None: ...
+
+Global___HistoryEntry: _TypeAlias = HistoryEntry  # noqa: Y015
+
+@_typing.final
+class UserFeature(_message.Message):
+    """An attribute of the user, by the name that it has in the model's user table."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. Name of the attribute; one that the model does not take is a violation."""
+    number: _builtins.float
+    """Of a number, finite."""
+    text: _builtins.str
+    """Of a category; one that training does not know counts as missing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        number: _builtins.float = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "text", b"text", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "number", b"number", "text", b"text", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["number", "text"]  # noqa: Y015
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
+
+Global___UserFeature: _TypeAlias = UserFeature  # noqa: Y015
+
+@_typing.final
+class Filter(_message.Message):
+    """A condition on one attribute of items, as it is in the model's item table. An
+    item of which the attribute is not known fulfils only `none`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    ANY_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    NONE_FIELD_NUMBER: _builtins.int
+    RANGE_FIELD_NUMBER: _builtins.int
+    attribute: _builtins.str
+    """Required. Name of the attribute; one that the table does not have is a violation."""
+    @_builtins.property
+    def any(self) -> Global___TextValues:
+        """The item has at least one of the values."""
+
+    @_builtins.property
+    def all(self) -> Global___TextValues:
+        """The item has all of the values."""
+
+    @_builtins.property
+    def none(self) -> Global___TextValues:
+        """The item has none of the values."""
+
+    @_builtins.property
+    def range(self) -> Global___NumberRange:
+        """The item's number lies in the range."""
+
+    def __init__(
+        self,
+        *,
+        attribute: _builtins.str = ...,
+        any: Global___TextValues | None = ...,
+        all: Global___TextValues | None = ...,
+        none: Global___TextValues | None = ...,
+        range: Global___NumberRange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "any", b"any", "condition", b"condition", "none", b"none", "range", b"range"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "any", b"any", "attribute", b"attribute", "condition", b"condition", "none", b"none", "range", b"range"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["any", "all", "none", "range"]  # noqa: Y015
+    _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
+
+Global___Filter: _TypeAlias = Filter  # noqa: Y015
+
+@_typing.final
+class TextValues(_message.Message):
+    """Values of an attribute, compared as they are: case matters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. From 1 to 100 values."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextValues: _TypeAlias = TextValues  # noqa: Y015
+
+@_typing.final
+class NumberRange(_message.Message):
+    """A range of numbers, both ends included."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIN_FIELD_NUMBER: _builtins.int
+    MAX_FIELD_NUMBER: _builtins.int
+    min: _builtins.float
+    """Least number; absent means any."""
+    max: _builtins.float
+    """Greatest number; absent means any. At least one end must be given."""
+    def __init__(
+        self,
+        *,
+        min: _builtins.float | None = ...,
+        max: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "max", b"max", "min", b"min"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_min", b"_min", "max", b"max", "min", b"min"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
+    _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015
+    _WhichOneofReturnType__min: _TypeAlias = _typing.Literal["min"]  # noqa: Y015
+    _WhichOneofArgType__min: _TypeAlias = _typing.Literal["_min", b"_min"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max) -> _WhichOneofReturnType__max | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min) -> _WhichOneofReturnType__min | None: ...
+
+Global___NumberRange: _TypeAlias = NumberRange  # noqa: Y015
+
+@_typing.final
+class Diversity(_message.Message):
+    """How to make a list more varied than the model's own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAMBDA_FIELD_NUMBER: _builtins.int
+    CAPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def caps(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttributeCap]:
+        """Limits on how often one value may occur, at most 8, each attribute once."""
+
+    def __init__(
+        self,
+        *,
+        caps: _abc.Iterable[Global___AttributeCap] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caps", b"caps", "lambda", b"lambda"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Diversity: _TypeAlias = Diversity  # noqa: Y015
+
+@_typing.final
+class AttributeCap(_message.Message):
+    """At most so many items that have the same value of an attribute, whichever it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    MAX_COUNT_FIELD_NUMBER: _builtins.int
+    attribute: _builtins.str
+    """Required. Name of an attribute of texts or lists of texts."""
+    max_count: _builtins.int
+    """Required. Items per value, 1 or more."""
+    def __init__(
+        self,
+        *,
+        attribute: _builtins.str = ...,
+        max_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "max_count", b"max_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttributeCap: _TypeAlias = AttributeCap  # noqa: Y015
 
 @_typing.final
 class RecommendResponse(_message.Message):
@@ -122,6 +452,10 @@ class RecommendResponse(_message.Message):
     FALLBACK_REASON_FIELD_NUMBER: _builtins.int
     MODEL_NAME_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    IS_SHORT_FIELD_NUMBER: _builtins.int
+    UNKNOWN_EXCLUDED_COUNT_FIELD_NUMBER: _builtins.int
+    UNKNOWN_HISTORY_COUNT_FIELD_NUMBER: _builtins.int
+    IS_DEGRADED_FIELD_NUMBER: _builtins.int
     source: Global___RecommendationSource.ValueType
     """What the ranking was made from."""
     fallback_reason: Global___FallbackReason.ValueType
@@ -130,6 +464,14 @@ class RecommendResponse(_message.Message):
     """Name of the model that made the ranking."""
     model_version: _builtins.int
     """Version of the model that made the ranking."""
+    is_short: _builtins.bool
+    """Whether there are fewer items than k, since no more are eligible."""
+    unknown_excluded_count: _builtins.int
+    """How many of excluded_item_ids the model does not know."""
+    unknown_history_count: _builtins.int
+    """How many of the history's entries the model does not know."""
+    is_degraded: _builtins.bool
+    """Whether recorded events could not be looked up in time and were not used."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoredItem]:
         """The ranked items, best first, without duplicates. Items of equal score stand
@@ -144,10 +486,14 @@ class RecommendResponse(_message.Message):
         fallback_reason: Global___FallbackReason.ValueType = ...,
         model_name: _builtins.str = ...,
         model_version: _builtins.int = ...,
+        is_short: _builtins.bool = ...,
+        unknown_excluded_count: _builtins.int = ...,
+        unknown_history_count: _builtins.int = ...,
+        is_degraded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fallback_reason", b"fallback_reason", "items", b"items", "model_name", b"model_name", "model_version", b"model_version", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fallback_reason", b"fallback_reason", "is_degraded", b"is_degraded", "is_short", b"is_short", "items", b"items", "model_name", b"model_name", "model_version", b"model_version", "source", b"source", "unknown_excluded_count", b"unknown_excluded_count", "unknown_history_count", b"unknown_history_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -202,17 +548,242 @@ class BatchRecommendResponse(_message.Message):
 Global___BatchRecommendResponse: _TypeAlias = BatchRecommendResponse  # noqa: Y015
 
 @_typing.final
-class ScoredItem(_message.Message):
-    """An item and its match with the query.
+class FindSimilarItemsRequest(_message.Message):
+    """Which items to find others for."""
 
-    Numbers 4 to 10 are kept free for attributes, explanation and further scores.
-    """
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    K_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    EXCLUDED_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    ALLOWED_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    k: _builtins.int
+    """Number of items wanted, as in RecommendRequest."""
+    model: _builtins.str
+    """Name of the model to ask; empty means the one that the server serves."""
+    model_version: _builtins.int
+    """Version of the model that must answer; 0 means the one that serves."""
+    view: Global___ItemView.ValueType
+    """How much to tell of each item."""
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. From 1 to 100 items; those that the model does not know are passed
+        over and counted.
+        """
+
+    @_builtins.property
+    def excluded_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items that must not come back, as in RecommendRequest."""
+
+    @_builtins.property
+    def allowed_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """If not empty, only these items may come back, as in RecommendRequest."""
+
+    @_builtins.property
+    def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
+        """What items must fulfil to come back, as in RecommendRequest."""
+
+    def __init__(
+        self,
+        *,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        k: _builtins.int = ...,
+        model: _builtins.str = ...,
+        model_version: _builtins.int = ...,
+        excluded_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        allowed_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        filters: _abc.Iterable[Global___Filter] | None = ...,
+        view: Global___ItemView.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_item_ids", b"allowed_item_ids", "excluded_item_ids", b"excluded_item_ids", "filters", b"filters", "item_ids", b"item_ids", "k", b"k", "model", b"model", "model_version", b"model_version", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindSimilarItemsRequest: _TypeAlias = FindSimilarItemsRequest  # noqa: Y015
+
+@_typing.final
+class FindSimilarItemsResponse(_message.Message):
+    """The items found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    MODEL_NAME_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    IS_SHORT_FIELD_NUMBER: _builtins.int
+    UNKNOWN_ITEM_COUNT_FIELD_NUMBER: _builtins.int
+    UNKNOWN_EXCLUDED_COUNT_FIELD_NUMBER: _builtins.int
+    model_name: _builtins.str
+    """Name of the model that found them."""
+    model_version: _builtins.int
+    """Version of the model that found them."""
+    is_short: _builtins.bool
+    """Whether there are fewer items than k, since no more are eligible."""
+    unknown_item_count: _builtins.int
+    """How many of item_ids the model does not know."""
+    unknown_excluded_count: _builtins.int
+    """How many of excluded_item_ids the model does not know."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoredItem]:
+        """The items, most similar first. The score is the mean cosine, from -1 to 1, with
+        the given items: of the scores that all training users give to both items.
+        """
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ScoredItem] | None = ...,
+        model_name: _builtins.str = ...,
+        model_version: _builtins.int = ...,
+        is_short: _builtins.bool = ...,
+        unknown_item_count: _builtins.int = ...,
+        unknown_excluded_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_short", b"is_short", "items", b"items", "model_name", b"model_name", "model_version", b"model_version", "unknown_excluded_count", b"unknown_excluded_count", "unknown_item_count", b"unknown_item_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindSimilarItemsResponse: _TypeAlias = FindSimilarItemsResponse  # noqa: Y015
+
+@_typing.final
+class RankItemsRequest(_message.Message):
+    """Which items to put in order, and for whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Id of a user as it stood in the training interactions."""
+    model: _builtins.str
+    """Name of the model to ask; empty means the one that the server serves."""
+    model_version: _builtins.int
+    """Version of the model that must answer; 0 means the one that serves."""
+    strict: _builtins.bool
+    """Whether to be refused with NOT_PERSONAL instead of an order by popularity."""
+    view: Global___ItemView.ValueType
+    """How much to tell of each item."""
+    explain: _builtins.bool
+    """Whether to tell of each item why it is there."""
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryEntry]:
+        """What the user took, as in RecommendRequest."""
+
+    @_builtins.property
+    def features(self) -> _containers.RepeatedCompositeFieldContainer[Global___UserFeature]:
+        """What is known of the user, as in RecommendRequest."""
+
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. From 1 to 1000 different items; those that the model does not know
+        are left out and named in the response.
+        """
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        history: _abc.Iterable[Global___HistoryEntry] | None = ...,
+        features: _abc.Iterable[Global___UserFeature] | None = ...,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        model: _builtins.str = ...,
+        model_version: _builtins.int = ...,
+        strict: _builtins.bool = ...,
+        view: Global___ItemView.ValueType = ...,
+        explain: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query", "user_id", b"user_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "features", b"features", "history", b"history", "item_ids", b"item_ids", "model", b"model", "model_version", b"model_version", "query", b"query", "strict", b"strict", "user_id", b"user_id", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
+    _WhichOneofArgType_query: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_query) -> _WhichOneofReturnType_query | None: ...
+
+Global___RankItemsRequest: _TypeAlias = RankItemsRequest  # noqa: Y015
+
+@_typing.final
+class RankItemsResponse(_message.Message):
+    """The items in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    FALLBACK_REASON_FIELD_NUMBER: _builtins.int
+    MODEL_NAME_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    UNKNOWN_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    UNKNOWN_HISTORY_COUNT_FIELD_NUMBER: _builtins.int
+    IS_DEGRADED_FIELD_NUMBER: _builtins.int
+    source: Global___RecommendationSource.ValueType
+    """What the order was made from."""
+    fallback_reason: Global___FallbackReason.ValueType
+    """Why the order is not personal; unspecified when it is."""
+    model_name: _builtins.str
+    """Name of the model that made the order."""
+    model_version: _builtins.int
+    """Version of the model that made the order."""
+    unknown_history_count: _builtins.int
+    """How many of the history's entries the model does not know."""
+    is_degraded: _builtins.bool
+    """Whether recorded events could not be looked up in time and were not used."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoredItem]:
+        """All known items, best first; equal ones in the order of the model's item table."""
+
+    @_builtins.property
+    def unknown_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The given items that the model does not know, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ScoredItem] | None = ...,
+        source: Global___RecommendationSource.ValueType = ...,
+        fallback_reason: Global___FallbackReason.ValueType = ...,
+        model_name: _builtins.str = ...,
+        model_version: _builtins.int = ...,
+        unknown_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        unknown_history_count: _builtins.int = ...,
+        is_degraded: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fallback_reason", b"fallback_reason", "is_degraded", b"is_degraded", "items", b"items", "model_name", b"model_name", "model_version", b"model_version", "source", b"source", "unknown_history_count", b"unknown_history_count", "unknown_item_ids", b"unknown_item_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankItemsResponse: _TypeAlias = RankItemsResponse  # noqa: Y015
+
+@_typing.final
+class ScoredItem(_message.Message):
+    """An item and its match with the query."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEM_ID_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
+    RETRIEVAL_SCORE_FIELD_NUMBER: _builtins.int
+    PERCENTILE_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Id of the item as it stood in the training interactions."""
     score: _builtins.float
@@ -221,12 +792,153 @@ class ScoredItem(_message.Message):
     """
     title: _builtins.str
     """Title of the item, for display; titles are not unique."""
+    retrieval_score: _builtins.float
+    """Score by the retrieval model, if `score` is by a ranking model; comparable only
+    with other retrieval scores of the same response.
+    """
+    percentile: _builtins.float
+    """How much of all scores lies below this one, from 0 to 100; in ITEM_VIEW_FULL
+    only. The score is the retrieval model's, and all scores are those that it gives
+    to pairs of training user and item: comparable within one model version. In a
+    popularity ranking, how much of the catalogue is less popular. Absent where the
+    model was exported without the distribution, and for similar items.
+    """
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:
+        """What is known of the item besides; in ITEM_VIEW_FULL only, by name, those left
+        out of which nothing is known.
+        """
+
+    @_builtins.property
+    def explanation(self) -> Global___Explanation:
+        """Why the item is there; only if `explain` was asked for."""
+
     def __init__(
         self,
         *,
         item_id: _builtins.str = ...,
         score: _builtins.float = ...,
         title: _builtins.str = ...,
+        retrieval_score: _builtins.float | None = ...,
+        percentile: _builtins.float | None = ...,
+        attributes: _abc.Iterable[Global___Attribute] | None = ...,
+        explanation: Global___Explanation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_percentile", b"_percentile", "_retrieval_score", b"_retrieval_score", "explanation", b"explanation", "percentile", b"percentile", "retrieval_score", b"retrieval_score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_percentile", b"_percentile", "_retrieval_score", b"_retrieval_score", "attributes", b"attributes", "explanation", b"explanation", "item_id", b"item_id", "percentile", b"percentile", "retrieval_score", b"retrieval_score", "score", b"score", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__percentile: _TypeAlias = _typing.Literal["percentile"]  # noqa: Y015
+    _WhichOneofArgType__percentile: _TypeAlias = _typing.Literal["_percentile", b"_percentile"]  # noqa: Y015
+    _WhichOneofReturnType__retrieval_score: _TypeAlias = _typing.Literal["retrieval_score"]  # noqa: Y015
+    _WhichOneofArgType__retrieval_score: _TypeAlias = _typing.Literal["_retrieval_score", b"_retrieval_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__percentile) -> _WhichOneofReturnType__percentile | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retrieval_score) -> _WhichOneofReturnType__retrieval_score | None: ...
+
+Global___ScoredItem: _TypeAlias = ScoredItem  # noqa: Y015
+
+@_typing.final
+class Attribute(_message.Message):
+    """An attribute of an item, as it is in the model's item table."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the attribute."""
+    number: _builtins.float
+    """Its number, if it is one."""
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its text or texts, if it is not."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        number: _builtins.float | None = ...,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_number", b"_number", "number", b"number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_number", b"_number", "name", b"name", "number", b"number", "texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__number: _TypeAlias = _typing.Literal["number"]  # noqa: Y015
+    _WhichOneofArgType__number: _TypeAlias = _typing.Literal["_number", b"_number"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__number) -> _WhichOneofReturnType__number | None: ...
+
+Global___Attribute: _TypeAlias = Attribute  # noqa: Y015
+
+@_typing.final
+class Explanation(_message.Message):
+    """Why an item is in a ranking."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    IS_POPULAR_FIELD_NUMBER: _builtins.int
+    IS_EXACT_FIELD_NUMBER: _builtins.int
+    SHARED_ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    is_popular: _builtins.bool
+    """Whether the item is there because it is popular: there is no history, or none
+    of it speaks for the item.
+    """
+    is_exact: _builtins.bool
+    """Whether the contributions of the whole history, and what is the same for every
+    history, add up to the score; otherwise they are those of the model for new
+    users, which only approximates what is known of this one.
+    """
+    @_builtins.property
+    def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contribution]:
+        """The history's items that raised the score most, at most 3, most first; none if
+        the ranking is not personal.
+        """
+
+    @_builtins.property
+    def shared_attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:
+        """Values that the item shares with the contributing items."""
+
+    def __init__(
+        self,
+        *,
+        contributions: _abc.Iterable[Global___Contribution] | None = ...,
+        is_popular: _builtins.bool = ...,
+        is_exact: _builtins.bool = ...,
+        shared_attributes: _abc.Iterable[Global___Attribute] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contributions", b"contributions", "is_exact", b"is_exact", "is_popular", b"is_popular", "shared_attributes", b"shared_attributes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class Contribution(_message.Message):
+    """How much of an item's score comes from one item of the history."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Id of the history's item."""
+    title: _builtins.str
+    """Its title."""
+    score: _builtins.float
+    """What it adds to the score (of the retrieval model, if there are two)."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        score: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -234,4 +946,4 @@ class ScoredItem(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ScoredItem: _TypeAlias = ScoredItem  # noqa: Y015
+Global___Contribution: _TypeAlias = Contribution  # noqa: Y015

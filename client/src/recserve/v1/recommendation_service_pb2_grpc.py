@@ -31,6 +31,9 @@ class RecommendationServiceStub(object):
     Every error carries a google.rpc.ErrorInfo with domain
     "recserve.v1.RecommendationService" and one of the reasons named below. The
     gRPC deadline is the only timeout: work that outlives it is not computed.
+
+    All calls, whatever they ask for, share model calls with one another; each has
+    options of its own. docs/requests.md tells what each option does and costs.
     """
 
     def __init__(self, channel):
@@ -49,6 +52,16 @@ class RecommendationServiceStub(object):
                 request_serializer=recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendRequest.SerializeToString,
                 response_deserializer=recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendResponse.FromString,
                 _registered_method=True)
+        self.FindSimilarItems = channel.unary_unary(
+                '/recserve.v1.RecommendationService/FindSimilarItems',
+                request_serializer=recserve_dot_v1_dot_recommendation__service__pb2.FindSimilarItemsRequest.SerializeToString,
+                response_deserializer=recserve_dot_v1_dot_recommendation__service__pb2.FindSimilarItemsResponse.FromString,
+                _registered_method=True)
+        self.RankItems = channel.unary_unary(
+                '/recserve.v1.RecommendationService/RankItems',
+                request_serializer=recserve_dot_v1_dot_recommendation__service__pb2.RankItemsRequest.SerializeToString,
+                response_deserializer=recserve_dot_v1_dot_recommendation__service__pb2.RankItemsResponse.FromString,
+                _registered_method=True)
 
 
 class RecommendationServiceServicer(object):
@@ -57,17 +70,23 @@ class RecommendationServiceServicer(object):
     Every error carries a google.rpc.ErrorInfo with domain
     "recserve.v1.RecommendationService" and one of the reasons named below. The
     gRPC deadline is the only timeout: work that outlives it is not computed.
+
+    All calls, whatever they ask for, share model calls with one another; each has
+    options of its own. docs/requests.md tells what each option does and costs.
     """
 
     def Recommend(self, request, context):
         """Ranks the catalogue for one user, best first.
 
-        A user that the model never saw is a normal answer: the most popular items,
-        marked RECOMMENDATION_SOURCE_POPULARITY with the reason.
+        A user that the model knows nothing of is a normal answer: the most popular
+        items, marked RECOMMENDATION_SOURCE_POPULARITY with the reason; `strict` makes
+        it an error.
 
         INVALID_ARGUMENT: INVALID_FIELDS (with google.rpc.BadRequest, every violation
-        at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN. RESOURCE_EXHAUSTED:
-        QUEUE_FULL (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
+        at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN, VERSION_RETIRED,
+        NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL (the model
+        was exported without what the request needs). RESOURCE_EXHAUSTED: QUEUE_FULL
+        (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
         DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline).
         UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
         UNEXPECTED.
@@ -88,6 +107,27 @@ class RecommendationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindSimilarItems(self, request, context):
+        """Finds the items that users like in the same way as the given ones, most
+        similar first; the given ones are not among them.
+
+        Errors are those of Recommend; and NOT_FOUND: ITEM_UNKNOWN if the model knows
+        none of the items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RankItems(self, request, context):
+        """Puts given items in order for one user: by the ranking model if the loaded
+        model has one and knows the user, else by the retrieval model.
+
+        Errors are those of Recommend.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommendationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -100,6 +140,16 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.BatchRecommend,
                     request_deserializer=recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendRequest.FromString,
                     response_serializer=recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendResponse.SerializeToString,
+            ),
+            'FindSimilarItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindSimilarItems,
+                    request_deserializer=recserve_dot_v1_dot_recommendation__service__pb2.FindSimilarItemsRequest.FromString,
+                    response_serializer=recserve_dot_v1_dot_recommendation__service__pb2.FindSimilarItemsResponse.SerializeToString,
+            ),
+            'RankItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.RankItems,
+                    request_deserializer=recserve_dot_v1_dot_recommendation__service__pb2.RankItemsRequest.FromString,
+                    response_serializer=recserve_dot_v1_dot_recommendation__service__pb2.RankItemsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -115,6 +165,9 @@ class RecommendationService(object):
     Every error carries a google.rpc.ErrorInfo with domain
     "recserve.v1.RecommendationService" and one of the reasons named below. The
     gRPC deadline is the only timeout: work that outlives it is not computed.
+
+    All calls, whatever they ask for, share model calls with one another; each has
+    options of its own. docs/requests.md tells what each option does and costs.
     """
 
     @staticmethod
@@ -161,6 +214,60 @@ class RecommendationService(object):
             '/recserve.v1.RecommendationService/BatchRecommend',
             recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendRequest.SerializeToString,
             recserve_dot_v1_dot_recommendation__service__pb2.BatchRecommendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindSimilarItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recserve.v1.RecommendationService/FindSimilarItems',
+            recserve_dot_v1_dot_recommendation__service__pb2.FindSimilarItemsRequest.SerializeToString,
+            recserve_dot_v1_dot_recommendation__service__pb2.FindSimilarItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RankItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recserve.v1.RecommendationService/RankItems',
+            recserve_dot_v1_dot_recommendation__service__pb2.RankItemsRequest.SerializeToString,
+            recserve_dot_v1_dot_recommendation__service__pb2.RankItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

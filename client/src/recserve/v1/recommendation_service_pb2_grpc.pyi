@@ -32,6 +32,9 @@ class RecommendationServiceStub:
     Every error carries a google.rpc.ErrorInfo with domain
     "recserve.v1.RecommendationService" and one of the reasons named below. The
     gRPC deadline is the only timeout: work that outlives it is not computed.
+
+    All calls, whatever they ask for, share model calls with one another; each has
+    options of its own. docs/requests.md tells what each option does and costs.
     """
 
     @_typing.overload
@@ -41,12 +44,15 @@ class RecommendationServiceStub:
     Recommend: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.RecommendRequest, _recommendation_service_pb2.RecommendResponse]
     """Ranks the catalogue for one user, best first.
 
-    A user that the model never saw is a normal answer: the most popular items,
-    marked RECOMMENDATION_SOURCE_POPULARITY with the reason.
+    A user that the model knows nothing of is a normal answer: the most popular
+    items, marked RECOMMENDATION_SOURCE_POPULARITY with the reason; `strict` makes
+    it an error.
 
     INVALID_ARGUMENT: INVALID_FIELDS (with google.rpc.BadRequest, every violation
-    at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN. RESOURCE_EXHAUSTED:
-    QUEUE_FULL (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
+    at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN, VERSION_RETIRED,
+    NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL (the model
+    was exported without what the request needs). RESOURCE_EXHAUSTED: QUEUE_FULL
+    (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
     DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline).
     UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
     UNEXPECTED.
@@ -59,6 +65,19 @@ class RecommendationServiceStub:
     INVALID_ARGUMENT: INVALID_FIELDS with the place of each violation, as in
     requests[3].k. The rest is as for Recommend, for the batch as a whole.
     """
+    FindSimilarItems: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.FindSimilarItemsRequest, _recommendation_service_pb2.FindSimilarItemsResponse]
+    """Finds the items that users like in the same way as the given ones, most
+    similar first; the given ones are not among them.
+
+    Errors are those of Recommend; and NOT_FOUND: ITEM_UNKNOWN if the model knows
+    none of the items.
+    """
+    RankItems: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.RankItemsRequest, _recommendation_service_pb2.RankItemsResponse]
+    """Puts given items in order for one user: by the ranking model if the loaded
+    model has one and knows the user, else by the retrieval model.
+
+    Errors are those of Recommend.
+    """
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
@@ -67,18 +86,24 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     Every error carries a google.rpc.ErrorInfo with domain
     "recserve.v1.RecommendationService" and one of the reasons named below. The
     gRPC deadline is the only timeout: work that outlives it is not computed.
+
+    All calls, whatever they ask for, share model calls with one another; each has
+    options of its own. docs/requests.md tells what each option does and costs.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Recommend: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RecommendRequest, _recommendation_service_pb2.RecommendResponse]  # type: ignore[assignment]
     """Ranks the catalogue for one user, best first.
 
-    A user that the model never saw is a normal answer: the most popular items,
-    marked RECOMMENDATION_SOURCE_POPULARITY with the reason.
+    A user that the model knows nothing of is a normal answer: the most popular
+    items, marked RECOMMENDATION_SOURCE_POPULARITY with the reason; `strict` makes
+    it an error.
 
     INVALID_ARGUMENT: INVALID_FIELDS (with google.rpc.BadRequest, every violation
-    at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN. RESOURCE_EXHAUSTED:
-    QUEUE_FULL (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
+    at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN, VERSION_RETIRED,
+    NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL (the model
+    was exported without what the request needs). RESOURCE_EXHAUSTED: QUEUE_FULL
+    (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
     DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline).
     UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
     UNEXPECTED.
@@ -91,6 +116,19 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     INVALID_ARGUMENT: INVALID_FIELDS with the place of each violation, as in
     requests[3].k. The rest is as for Recommend, for the batch as a whole.
     """
+    FindSimilarItems: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.FindSimilarItemsRequest, _recommendation_service_pb2.FindSimilarItemsResponse]  # type: ignore[assignment]
+    """Finds the items that users like in the same way as the given ones, most
+    similar first; the given ones are not among them.
+
+    Errors are those of Recommend; and NOT_FOUND: ITEM_UNKNOWN if the model knows
+    none of the items.
+    """
+    RankItems: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RankItemsRequest, _recommendation_service_pb2.RankItemsResponse]  # type: ignore[assignment]
+    """Puts given items in order for one user: by the ranking model if the loaded
+    model has one and knows the user, else by the retrieval model.
+
+    Errors are those of Recommend.
+    """
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Ranks a catalogue for whoever asks.
@@ -98,6 +136,9 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     Every error carries a google.rpc.ErrorInfo with domain
     "recserve.v1.RecommendationService" and one of the reasons named below. The
     gRPC deadline is the only timeout: work that outlives it is not computed.
+
+    All calls, whatever they ask for, share model calls with one another; each has
+    options of its own. docs/requests.md tells what each option does and costs.
     """
 
     @_abc_1.abstractmethod
@@ -108,12 +149,15 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommendation_service_pb2.RecommendResponse, _abc.Awaitable[_recommendation_service_pb2.RecommendResponse]]:
         """Ranks the catalogue for one user, best first.
 
-        A user that the model never saw is a normal answer: the most popular items,
-        marked RECOMMENDATION_SOURCE_POPULARITY with the reason.
+        A user that the model knows nothing of is a normal answer: the most popular
+        items, marked RECOMMENDATION_SOURCE_POPULARITY with the reason; `strict` makes
+        it an error.
 
         INVALID_ARGUMENT: INVALID_FIELDS (with google.rpc.BadRequest, every violation
-        at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN. RESOURCE_EXHAUSTED:
-        QUEUE_FULL (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
+        at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN, VERSION_RETIRED,
+        NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL (the model
+        was exported without what the request needs). RESOURCE_EXHAUSTED: QUEUE_FULL
+        (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
         DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline).
         UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
         UNEXPECTED.
@@ -131,6 +175,31 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT: INVALID_FIELDS with the place of each violation, as in
         requests[3].k. The rest is as for Recommend, for the batch as a whole.
+        """
+
+    @_abc_1.abstractmethod
+    def FindSimilarItems(
+        self,
+        request: _recommendation_service_pb2.FindSimilarItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.FindSimilarItemsResponse, _abc.Awaitable[_recommendation_service_pb2.FindSimilarItemsResponse]]:
+        """Finds the items that users like in the same way as the given ones, most
+        similar first; the given ones are not among them.
+
+        Errors are those of Recommend; and NOT_FOUND: ITEM_UNKNOWN if the model knows
+        none of the items.
+        """
+
+    @_abc_1.abstractmethod
+    def RankItems(
+        self,
+        request: _recommendation_service_pb2.RankItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.RankItemsResponse, _abc.Awaitable[_recommendation_service_pb2.RankItemsResponse]]:
+        """Puts given items in order for one user: by the ranking model if the loaded
+        model has one and knows the user, else by the retrieval model.
+
+        Errors are those of Recommend.
         """
 
 def add_RecommendationServiceServicer_to_server(servicer: RecommendationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

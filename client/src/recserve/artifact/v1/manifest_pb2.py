@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#recserve/artifact/v1/manifest.proto\x12\x14recserve.artifact.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x04\n\x08Manifest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\x05\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x1a.recserve.artifact.v1.File\x12*\n\x05model\x18\x06 \x01(\x0b\x32\x1b.recserve.artifact.v1.Model\x12*\n\x05index\x18\x07 \x01(\x0b\x32\x1b.recserve.artifact.v1.Index\x12.\n\x07\x64\x61taset\x18\x08 \x01(\x0b\x32\x1d.recserve.artifact.v1.Dataset\x12\x35\n\x0b\x65valuations\x18\t \x03(\x0b\x32 .recserve.artifact.v1.Evaluation\x12M\n\x10library_versions\x18\n \x03(\x0b\x32\x33.recserve.artifact.v1.Manifest.LibraryVersionsEntry\x12Q\n\x12training_arguments\x18\x0b \x03(\x0b\x32\x35.recserve.artifact.v1.Manifest.TrainingArgumentsEntry\x1a\x36\n\x14LibraryVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16TrainingArgumentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"8\n\x04\x46ile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"\xad\x01\n\x05Model\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x1b\n\x13\x65mbedding_dimension\x18\x02 \x01(\x05\x12\x12\n\nuser_count\x18\x03 \x01(\x05\x12\x12\n\nitem_count\x18\x04 \x01(\x05\x12\x35\n\x0equery_features\x18\x05 \x03(\x0b\x32\x1d.recserve.artifact.v1.Feature\x12\x1a\n\x12ranking_candidates\x18\x06 \x01(\x05\"Z\n\x07\x46\x65\x61ture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nvocabulary\x18\x03 \x03(\t\x12\x0c\n\x04mean\x18\x04 \x01(\x01\x12\x11\n\tdeviation\x18\x05 \x01(\x01\"+\n\x05Index\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x14\n\x0crecall_at_10\x18\x02 \x01(\x01\"\x90\x01\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05split\x18\x03 \x01(\t\x12\x13\n\x0btrain_count\x18\x04 \x01(\x05\x12\x18\n\x10validation_count\x18\x05 \x01(\x05\x12\x12\n\ntest_count\x18\x06 \x01(\x05\x12\x14\n\x0csplit_sha256\x18\x07 \x01(\t\"\xaf\x01\n\nEvaluation\x12\x0e\n\x06scorer\x18\x01 \x01(\t\x12\r\n\x05split\x18\x02 \x01(\t\x12\x12\n\nuser_count\x18\x03 \x01(\x05\x12>\n\x07metrics\x18\x04 \x03(\x0b\x32-.recserve.artifact.v1.Evaluation.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#recserve/artifact/v1/manifest.proto\x12\x14recserve.artifact.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x04\n\x08Manifest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\x05\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x1a.recserve.artifact.v1.File\x12*\n\x05model\x18\x06 \x01(\x0b\x32\x1b.recserve.artifact.v1.Model\x12*\n\x05index\x18\x07 \x01(\x0b\x32\x1b.recserve.artifact.v1.Index\x12.\n\x07\x64\x61taset\x18\x08 \x01(\x0b\x32\x1d.recserve.artifact.v1.Dataset\x12\x35\n\x0b\x65valuations\x18\t \x03(\x0b\x32 .recserve.artifact.v1.Evaluation\x12M\n\x10library_versions\x18\n \x03(\x0b\x32\x33.recserve.artifact.v1.Manifest.LibraryVersionsEntry\x12Q\n\x12training_arguments\x18\x0b \x03(\x0b\x32\x35.recserve.artifact.v1.Manifest.TrainingArgumentsEntry\x1a\x36\n\x14LibraryVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16TrainingArgumentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"8\n\x04\x46ile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"\xa5\x02\n\x05Model\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x1b\n\x13\x65mbedding_dimension\x18\x02 \x01(\x05\x12\x12\n\nuser_count\x18\x03 \x01(\x05\x12\x12\n\nitem_count\x18\x04 \x01(\x05\x12\x35\n\x0equery_features\x18\x05 \x03(\x0b\x32\x1d.recserve.artifact.v1.Feature\x12\x1a\n\x12ranking_candidates\x18\x06 \x01(\x05\x12\x34\n\ritem_features\x18\x07 \x03(\x0b\x32\x1d.recserve.artifact.v1.Feature\x12@\n\x11score_percentiles\x18\x08 \x03(\x0b\x32%.recserve.artifact.v1.ScorePercentile\"1\n\x0fScorePercentile\x12\x0f\n\x07percent\x18\x01 \x01(\x01\x12\r\n\x05score\x18\x02 \x01(\x01\"Z\n\x07\x46\x65\x61ture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nvocabulary\x18\x03 \x03(\t\x12\x0c\n\x04mean\x18\x04 \x01(\x01\x12\x11\n\tdeviation\x18\x05 \x01(\x01\"+\n\x05Index\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x14\n\x0crecall_at_10\x18\x02 \x01(\x01\"\x90\x01\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05split\x18\x03 \x01(\t\x12\x13\n\x0btrain_count\x18\x04 \x01(\x05\x12\x18\n\x10validation_count\x18\x05 \x01(\x05\x12\x12\n\ntest_count\x18\x06 \x01(\x05\x12\x14\n\x0csplit_sha256\x18\x07 \x01(\t\"\xaf\x01\n\nEvaluation\x12\x0e\n\x06scorer\x18\x01 \x01(\t\x12\r\n\x05split\x18\x02 \x01(\t\x12\x12\n\nuser_count\x18\x03 \x01(\x05\x12>\n\x07metrics\x18\x04 \x03(\x0b\x32-.recserve.artifact.v1.Evaluation.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,15 +47,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILE']._serialized_start=733
   _globals['_FILE']._serialized_end=789
   _globals['_MODEL']._serialized_start=792
-  _globals['_MODEL']._serialized_end=965
-  _globals['_FEATURE']._serialized_start=967
-  _globals['_FEATURE']._serialized_end=1057
-  _globals['_INDEX']._serialized_start=1059
-  _globals['_INDEX']._serialized_end=1102
-  _globals['_DATASET']._serialized_start=1105
-  _globals['_DATASET']._serialized_end=1249
-  _globals['_EVALUATION']._serialized_start=1252
-  _globals['_EVALUATION']._serialized_end=1427
-  _globals['_EVALUATION_METRICSENTRY']._serialized_start=1381
-  _globals['_EVALUATION_METRICSENTRY']._serialized_end=1427
+  _globals['_MODEL']._serialized_end=1085
+  _globals['_SCOREPERCENTILE']._serialized_start=1087
+  _globals['_SCOREPERCENTILE']._serialized_end=1136
+  _globals['_FEATURE']._serialized_start=1138
+  _globals['_FEATURE']._serialized_end=1228
+  _globals['_INDEX']._serialized_start=1230
+  _globals['_INDEX']._serialized_end=1273
+  _globals['_DATASET']._serialized_start=1276
+  _globals['_DATASET']._serialized_end=1420
+  _globals['_EVALUATION']._serialized_start=1423
+  _globals['_EVALUATION']._serialized_end=1598
+  _globals['_EVALUATION_METRICSENTRY']._serialized_start=1552
+  _globals['_EVALUATION_METRICSENTRY']._serialized_end=1598
 # @@protoc_insertion_point(module_scope)

@@ -184,6 +184,8 @@ class Model(_message.Message):
     ITEM_COUNT_FIELD_NUMBER: _builtins.int
     QUERY_FEATURES_FIELD_NUMBER: _builtins.int
     RANKING_CANDIDATES_FIELD_NUMBER: _builtins.int
+    ITEM_FEATURES_FIELD_NUMBER: _builtins.int
+    SCORE_PERCENTILES_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """Family, e.g. "collaborative"."""
     embedding_dimension: _builtins.int
@@ -198,6 +200,18 @@ class Model(_message.Message):
     def query_features(self) -> _containers.RepeatedCompositeFieldContainer[Global___Feature]:
         """What the columns of the signature embed_queries' features stand for, in order."""
 
+    @_builtins.property
+    def item_features(self) -> _containers.RepeatedCompositeFieldContainer[Global___Feature]:
+        """What the item tower reads, in order: new items can be added by these attributes.
+        Empty in models that know items by id only.
+        """
+
+    @_builtins.property
+    def score_percentiles(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScorePercentile]:
+        """Distribution of the retrieval scores of pairs of user and item, by rising
+        percentage; empty in artifacts from before it was measured.
+        """
+
     def __init__(
         self,
         *,
@@ -207,18 +221,46 @@ class Model(_message.Message):
         item_count: _builtins.int = ...,
         query_features: _abc.Iterable[Global___Feature] | None = ...,
         ranking_candidates: _builtins.int = ...,
+        item_features: _abc.Iterable[Global___Feature] | None = ...,
+        score_percentiles: _abc.Iterable[Global___ScorePercentile] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding_dimension", b"embedding_dimension", "item_count", b"item_count", "kind", b"kind", "query_features", b"query_features", "ranking_candidates", b"ranking_candidates", "user_count", b"user_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding_dimension", b"embedding_dimension", "item_count", b"item_count", "item_features", b"item_features", "kind", b"kind", "query_features", b"query_features", "ranking_candidates", b"ranking_candidates", "score_percentiles", b"score_percentiles", "user_count", b"user_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
 
 @_typing.final
+class ScorePercentile(_message.Message):
+    """One point of a distribution of scores."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERCENT_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    percent: _builtins.float
+    """Share of all scores that lie below, in percent."""
+    score: _builtins.float
+    """The score."""
+    def __init__(
+        self,
+        *,
+        percent: _builtins.float = ...,
+        score: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["percent", b"percent", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScorePercentile: _TypeAlias = ScorePercentile  # noqa: Y015
+
+@_typing.final
 class Feature(_message.Message):
-    """One attribute of users as the query tower takes it."""
+    """One attribute of users or items as a tower takes it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -228,7 +270,7 @@ class Feature(_message.Message):
     MEAN_FIELD_NUMBER: _builtins.int
     DEVIATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name of the attribute, as in users.arrow."""
+    """Name of the attribute, as in users.arrow or items.arrow."""
     kind: _builtins.str
     """"number": two columns, (number - mean) / deviation or 0, and 1 where it is missing.
     "category" or "text": one column per word of the vocabulary, 1 where it is there.

@@ -4,11 +4,16 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Final, NamedTuple, Self, cast, overload
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from recserve_server.answering.row_index import RowIndex
+from recserve_server.answering.user_features import Known
+
+_NO_ATTRIBUTES: Final = {"user_id", "history", "history_rating"}
 
 
 class Catalogue:
@@ -43,25 +48,78 @@ class Catalogue:
         return len(self.item_ids)
 
     @cached_property
+    def rows(self) -> RowIndex:
+        """Row by item id; made when first asked for."""
+        return RowIndex(self.item_ids)
+
+    @property
+    def train_counts(self) -> NDArray[np.int64]:
+        """int64 [items], training interactions."""
+        return self._train_counts
+
+    @cached_property
+    def ascending_counts(self) -> NDArray[np.float32]:
+        """float32 [items], training interactions, ascending."""
+        return self.by_popularity[1][::-1]
+
+    @cached_property
     def by_popularity(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Item rows by falling training interactions, equal ones by row; and those counts."""
         rows = np.argsort(-self._train_counts, kind="stable").astype(np.int32)
         return rows, self._train_counts[rows].astype(np.float32)
 
 
+class Histories(NamedTuple):
+    """What users have seen, as compressed rows: `item_rows[offsets[u]:offsets[u + 1]]`."""
+
+    offsets: NDArray[np.int64]
+    item_rows: NDArray[np.int32]
+    ratings: NDArray[np.float32] | None = None
+    """Beside `item_rows`; None in artifacts from before they were written."""
+
+    def slice_of(self, row: int) -> slice:
+        """Returns where a user's entries are."""
+        return slice(int(self.offsets[row]), int(self.offsets[row + 1]))
+
+
+class Profiles:
+    """The attributes of users; what is never asked for is never read."""
+
+    def __init__(self, batch: pa.RecordBatch | None = None) -> None:
+        """Takes the user table; None for users of whom nothing is known."""
+        schema = () if batch is None else batch.schema
+        self._columns = {
+            field.name: cast(pa.RecordBatch, batch).column(field.name)
+            for field in schema
+            if field.name not in _NO_ATTRIBUTES
+        }
+
+    def of(self, row: int) -> dict[str, Known]:
+        """Returns the attributes of a user, by name, those left out that are missing."""
+        values = {name: column[row].as_py() for name, column in self._columns.items()}
+        return {
+            name: float(value) if isinstance(value, int | float) else _texts_of(value)
+            for name, value in values.items()
+            if isinstance(value, str | int | float | list)
+        }
+
+
+def _texts_of(value: str | list[str | None]) -> str | tuple[str, ...]:
+    if isinstance(value, str):
+        return value
+    return tuple(text for text in value if text is not None)
+
+
 class Users:
     """The users that the model knows, by row of the user tower."""
 
-    def __init__(
-        self, user_ids: Sequence[str], offsets: NDArray[np.int64], item_rows: NDArray[np.int32]
-    ) -> None:
-        """Takes ids and histories as compressed rows: `item_rows[offsets[u]:offsets[u + 1]]`."""
-        if len(offsets) != len(user_ids) + 1:
+    def __init__(self, user_ids: Sequence[str], histories: Histories, profiles: Profiles) -> None:
+        """Takes ids, histories and profiles, in the order of the rows."""
+        if len(histories.offsets) != len(user_ids) + 1:
             raise ValueError("user columns differ in length")
         self.row_of = {user_id: row for row, user_id in enumerate(user_ids)}
         """Row by user id."""
-        self._offsets = offsets
-        self._item_rows = item_rows
+        self._histories, self._profiles = histories, profiles
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -75,7 +133,8 @@ class Users:
         history = _column(batch, "history", pa.large_list(pa.int32()))
         assert isinstance(history, pa.LargeListArray)  # as its type says
         offsets, item_rows = history.offsets.to_numpy(), history.values.to_numpy()
-        return cls(_texts(batch, "user_id"), offsets, item_rows)
+        histories = Histories(offsets, item_rows, _ratings(batch, len(item_rows)))
+        return cls(_texts(batch, "user_id"), histories, Profiles(batch))
 
     def __len__(self) -> int:
         return len(self.row_of)
@@ -86,7 +145,29 @@ class Users:
 
     def history(self, row: int) -> NDArray[np.int32]:
         """Returns int32 [n]: the item rows that a user has seen, ascending."""
-        return self._item_rows[self._offsets[row] : self._offsets[row + 1]]
+        return self._histories.item_rows[self._histories.slice_of(row)]
+
+    def ratings(self, row: int) -> NDArray[np.float32]:
+        """Returns float32 [n]: a user's ratings of `history(row)`, NaN where there are none."""
+        entries = self._histories.slice_of(row)
+        if self._histories.ratings is None:
+            return np.full(entries.stop - entries.start, np.nan, np.float32)
+        return self._histories.ratings[entries]
+
+    def profile(self, row: int) -> dict[str, Known]:
+        """Returns what is known of a user, by attribute."""
+        return self._profiles.of(row)
+
+
+def _ratings(batch: pa.RecordBatch, count: int) -> NDArray[np.float32] | None:
+    if "history_rating" not in batch.schema.names:
+        return None
+    column = _column(batch, "history_rating", pa.large_list(pa.float32()))
+    assert isinstance(column, pa.LargeListArray)  # as its type says
+    ratings: NDArray[np.float32] = column.values.to_numpy()
+    if len(ratings) != count:
+        raise ValueError(f"column history_rating has {len(ratings)} entries, history {count}")
+    return ratings
 
 
 def _batch(path: Path, columns: Sequence[str]) -> pa.RecordBatch:

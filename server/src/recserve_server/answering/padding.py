@@ -5,7 +5,7 @@ from bisect import bisect_left
 import numpy as np
 from numpy.typing import NDArray
 
-from recserve_server.model import Retriever
+from recserve_server.model import Found, Retriever
 from recserve_server.stats import PaddingStats
 
 
@@ -17,9 +17,7 @@ class PaddedRetriever:
         self._retriever, self._batch_sizes = retriever, batch_sizes
         self.stats = PaddingStats()
 
-    def retrieve(
-        self, user_rows: NDArray[np.int32], k: int, excluded: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def retrieve(self, user_rows: NDArray[np.int32], k: int, excluded: NDArray[np.int32]) -> Found:
         """Ranks the catalogue; see `recserve_server.model.Retriever`."""
         count = len(user_rows)
         place = bisect_left(self._batch_sizes, count)
@@ -30,5 +28,7 @@ class PaddedRetriever:
             return self._retriever.retrieve(user_rows, k, excluded)
         # Any row will do: the last one's is in the caches.
         padded = np.concatenate([user_rows, np.repeat(user_rows[-1:], padding)])
-        item_rows, scores = self._retriever.retrieve(padded, k, excluded)
-        return item_rows[:count], scores[:count]
+        item_rows, scores, retrieval_scores = self._retriever.retrieve(padded, k, excluded)
+        if retrieval_scores is not None:
+            retrieval_scores = retrieval_scores[:count]
+        return Found(item_rows[:count], scores[:count], retrieval_scores)

@@ -1,0 +1,1 @@
+"""Requests to queries, by service; pure. Limits are those of the proto comments."""

@@ -1,0 +1,118 @@
+"""Checks that requests of all kinds share; every function returns what is wrong."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from recserve_server.config import Limits
+from recserve_server.errors import FieldViolation, InvalidRequest
+
+_MOST_TOLD: Final = 16
+# All of Unicode's category Cc.
+_CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def refuse_any(violations: list[FieldViolation], field: str) -> None:
+    """Raises if anything is wrong.
+
+    Args:
+        violations: what is wrong.
+        field: where the note stands that there is more: one mistake may be in every element, and a
+            status must fit into 8 KiB of trailers.
+
+    Raises:
+        InvalidRequest: with the first 16 violations.
+    """
+    if len(violations) > _MOST_TOLD:
+        more = len(violations) - _MOST_TOLD
+        violations = [
+            *violations[:_MOST_TOLD],
+            FieldViolation(field, f"have {more} more violations"),
+        ]
+    if violations:
+        raise InvalidRequest(violations)
+
+
+def text_violations(
+    field: str, text: str, limits: Limits, *, may_be_empty: bool = False
+) -> list[FieldViolation]:
+    """Checks an id or a name."""
+    if not text:
+        return [] if may_be_empty else [FieldViolation(field, "is empty, must be given")]
+    size = len(text.encode())
+    if size > limits.max_id_bytes:
+        return [FieldViolation(field, f"has {size} bytes, must have at most {limits.max_id_bytes}")]
+    control = _CONTROL_CHARACTER.search(text)
+    if control:
+        return [
+            FieldViolation(
+                field,
+                f"has the control character U+{ord(control[0]):04X} at position {control.start()}, "
+                "must have none",
+            )
+        ]
+    return []
+
+
+def ids_violations(
+    field: str, item_ids: Sequence[str], limits: Limits, most: int
+) -> list[FieldViolation]:
+    """Checks a list of ids."""
+    violations = count_violations(field, len(item_ids), most)
+    if violations:
+        return violations
+    return [
+        violation
+        for place, item_id in enumerate(item_ids)
+        for violation in text_violations(f"{field}[{place}]", item_id, limits)
+    ]
+
+
+def count_violations(field: str, count: int, most: int, least: int = 0) -> list[FieldViolation]:
+    """Checks how many elements a list has."""
+    if least <= count <= most:
+        return []
+    allowed = f"from {least} to {most}" if least else f"at most {most}"
+    return [FieldViolation(field, f"has {count} elements, must have {allowed}")]
+
+
+def repeats_violations(field: str, names: Sequence[str]) -> list[FieldViolation]:
+    """Checks that nothing occurs twice."""
+    place_of: dict[str, int] = {}
+    violations = []
+    for place, name in enumerate(names):
+        first = place_of.setdefault(name, place)
+        if first != place:
+            violations.append(
+                FieldViolation(f"{field}[{place}]", f"is {name!r} as [{first}], must be there once")
+            )
+    return violations
+
+
+def finite_violations(field: str, number: float) -> list[FieldViolation]:
+    """Checks a number."""
+    if math.isfinite(number):
+        return []
+    return [FieldViolation(field, f"is {number}, must be a finite number")]
+
+
+def k_violations(k: int, limits: Limits) -> list[FieldViolation]:
+    """Checks how many items are wanted."""
+    if 0 <= k <= limits.max_k:
+        return []
+    return [
+        FieldViolation(
+            "k", f"is {k}, must be from 1 to {limits.max_k}, or 0 for {limits.default_k}"
+        )
+    ]
+
+
+def address_violations(model: str, model_version: int, limits: Limits) -> list[FieldViolation]:
+    """Checks which model must answer."""
+    violations = text_violations("model", model, limits, may_be_empty=True)
+    if model_version < 0:
+        violations.append(
+            FieldViolation("model_version", f"is {model_version}, must be 1 or more, or 0")
+        )
+    return violations

@@ -1,0 +1,134 @@
+"""Requests for the catalogue in order."""
+
+import dataclasses
+
+from recserve.v1 import recommendation_service_pb2 as pb
+from recserve_server.config import Limits
+from recserve_server.errors import FieldViolation, InvalidRequest
+from recserve_server.query import Diversity, Options, Query, Schema, Telling
+from recserve_server.validation.fields import (
+    address_violations,
+    count_violations,
+    k_violations,
+    refuse_any,
+    repeats_violations,
+)
+from recserve_server.validation.selection import (
+    selection_of,
+    selection_violations,
+    text_attribute_violations,
+)
+from recserve_server.validation.users import features_of, history_of, user_violations
+
+_NO_OPTIONS = Options()
+
+
+def parse_recommend(request: pb.RecommendRequest, limits: Limits, schema: Schema) -> Query:
+    """Returns the query that a valid request asks.
+
+    Raises:
+        InvalidRequest: with every violation, the first 16 if there are more.
+    """
+    refuse_any(_violations(request, limits, schema), "request")
+    return _query(request, limits)
+
+
+def parse_batch_recommend(
+    request: pb.BatchRecommendRequest, limits: Limits, schema: Schema
+) -> list[Query]:
+    """Returns the queries that a valid batch of requests asks, in order.
+
+    Raises:
+        InvalidRequest: with the first 16 violations, each with the place of its request.
+    """
+    count = len(request.requests)
+    if not 1 <= count <= limits.max_batch_requests:
+        raise InvalidRequest(
+            [FieldViolation("requests", f"are {count}, must be 1 to {limits.max_batch_requests}")]
+        )
+    violations = [
+        dataclasses.replace(each, field=f"requests[{place}].{each.field}")
+        for place, one in enumerate(request.requests)
+        for each in _violations(one, limits, schema)
+    ]
+    refuse_any(violations, "requests")
+    return [_query(one, limits) for one in request.requests]
+
+
+def is_plain(request: pb.RecommendRequest) -> bool:
+    """Whether a request has nothing but a user id, k, a model and `include_seen`."""
+    # Field by field: listing the fields that are set takes longer than all of these.
+    return not (
+        request.history
+        or request.features
+        or request.excluded_item_ids
+        or request.allowed_item_ids
+        or request.filters
+        or request.strict
+        or request.view
+        or request.explain
+        or request.HasField("diversity")
+    )
+
+
+def _query(request: pb.RecommendRequest, limits: Limits) -> Query:
+    options = None if is_plain(request) else _options(request)
+    return Query(request.user_id, request.k or limits.default_k, request.include_seen, options)
+
+
+def _options(request: pb.RecommendRequest) -> Options | None:
+    diversity = request.diversity
+    options = Options(
+        history=history_of(request.history),
+        features=features_of(request.features),
+        selection=selection_of(request),
+        strict=request.strict,
+        diversity=Diversity(
+            getattr(diversity, "lambda"),
+            tuple((cap.attribute, cap.max_count) for cap in diversity.caps),
+        ),
+        telling=Telling(request.view == pb.ITEM_VIEW_FULL, request.explain),
+    )
+    # BASIC by name, or a diversity of nothing, is as plain as can be.
+    return None if options == _NO_OPTIONS else options
+
+
+def _violations(
+    request: pb.RecommendRequest, limits: Limits, schema: Schema
+) -> list[FieldViolation]:
+    violations = user_violations(request, limits, schema)
+    violations += address_violations(request.model, request.model_version, limits)
+    violations += k_violations(request.k, limits)
+    if is_plain(request):
+        return violations
+    violations += selection_violations(request, limits, schema)
+    violations += view_violations(request.view)
+    return violations + _diversity_violations(request.diversity, limits, schema)
+
+
+def view_violations(view: int) -> list[FieldViolation]:
+    """Checks how much is to be told."""
+    if view in pb.ItemView.values():
+        return []
+    return [FieldViolation("view", f"is {view}, must be one of {', '.join(pb.ItemView.keys())}")]
+
+
+def _diversity_violations(
+    diversity: pb.Diversity, limits: Limits, schema: Schema
+) -> list[FieldViolation]:
+    violations = []
+    weight = getattr(diversity, "lambda")
+    if not 0 <= weight <= 1:  # which NaN is not either
+        violations.append(FieldViolation("diversity.lambda", f"is {weight:g}, must be from 0 to 1"))
+    too_many = count_violations("diversity.caps", len(diversity.caps), limits.max_caps)
+    if too_many:
+        return violations + too_many
+    for place, cap in enumerate(diversity.caps):
+        field = f"diversity.caps[{place}]"
+        violations += text_attribute_violations(f"{field}.attribute", cap.attribute, schema)
+        if cap.max_count < 1:
+            violations.append(
+                FieldViolation(f"{field}.max_count", f"is {cap.max_count}, must be 1 or more")
+            )
+    names = [cap.attribute for cap in diversity.caps]
+    return violations + repeats_violations("diversity.caps", names)
