@@ -5,12 +5,13 @@ import asyncio
 import dataclasses
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from recserve_server.config import BatchingConfig, Limits, ServerConfig
+from recserve_server.config import BatchingConfig, EventsConfig, Limits, ServerConfig
 
 _DESCRIPTION = """\
 Serves the newest good version under MODELS/NAME by gRPC: recserve.v1, grpc.health.v1. Prints
@@ -67,13 +68,25 @@ def _config(arguments: argparse.Namespace) -> ServerConfig:
             watchdog_s=arguments.watchdog,
         ),
         limits=Limits(max_k=arguments.max_k),
+        events=EventsConfig(
+            location=arguments.events,
+            retention_days=arguments.events_retention_days,
+            max_per_user=arguments.events_max_per_user,
+            read_timeout_ms=arguments.events_read_timeout_ms,
+            write_timeout_ms=arguments.events_write_timeout_ms,
+        ),
     )
 
 
 def _as_json(config: ServerConfig) -> str:
     settings = dataclasses.asdict(config)
+    settings["events"]["location"] = _without_password(config.events.location)
     settings["batching"]["allowed_batch_sizes"] = config.batching.batch_sizes
     return json.dumps(settings, indent=2, default=str)
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(?<=//)([^:@/]*):[^@/]*@", r"\1:***@", url)
 
 
 def _sizes(text: str) -> tuple[int, ...]:
@@ -105,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--max-k", type=int, default=Limits().max_k, help="largest k that a request may ask")
     _add_batching(parser)
+    _add_events(parser)
     _add_operation(parser)
     add(
         "--print-config",
@@ -148,6 +162,45 @@ def _add_batching(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=batching.max_enqueued,
         help="requests waiting; one more is refused",
+    )
+
+
+def _add_events(parser: argparse.ArgumentParser) -> None:
+    add, events = parser.add_argument, EventsConfig()
+    add(
+        "--events",
+        default=events.location,
+        metavar="PATH|URL",
+        help="where RecordEvents keeps events: a file of SQLite, or redis://HOST:PORT/DB for "
+        "several servers; '' for nowhere",
+    )
+    add(
+        "--events-retention-days",
+        type=float,
+        default=events.retention_days,
+        metavar="DAYS",
+        help="age at which events are deleted; 0 for never",
+    )
+    add(
+        "--events-max-per-user",
+        type=int,
+        default=events.max_per_user,
+        metavar="N",
+        help="newest events of a user that count",
+    )
+    add(
+        "--events-read-timeout-ms",
+        type=float,
+        default=events.read_timeout_ms,
+        metavar="MS",
+        help="longest that an answer waits for events before it is given without",
+    )
+    add(
+        "--events-write-timeout-ms",
+        type=float,
+        default=events.write_timeout_ms,
+        metavar="MS",
+        help="longest that RecordEvents waits for the store",
     )
 
 

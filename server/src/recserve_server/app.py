@@ -10,6 +10,8 @@ from grpc_reflection.v1alpha import reflection
 
 from recserve.artifact.v1 import manifest_pb2
 from recserve.v1 import (
+    feedback_service_pb2,
+    feedback_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     recommendation_service_pb2,
@@ -17,6 +19,9 @@ from recserve.v1 import (
 )
 from recserve_server.calls import CallRegistry
 from recserve_server.config import ServerConfig
+from recserve_server.events.opening import store_of
+from recserve_server.events.recorded import RecordedEvents
+from recserve_server.feedback_service import FeedbackService
 from recserve_server.model import ModelRunner
 from recserve_server.model_messages import Opening
 from recserve_server.model_service import ModelService
@@ -27,6 +32,7 @@ from recserve_server.stats import CallStats
 
 SERVICES = (
     recommendation_service_pb2.DESCRIPTOR.services_by_name["RecommendationService"].full_name,
+    feedback_service_pb2.DESCRIPTOR.services_by_name["FeedbackService"].full_name,
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
 )
 """Full names of the services whose health is told, besides "" for the whole server."""
@@ -40,6 +46,7 @@ class App:
     health: health.aio.HealthServicer
     store: ModelStore
     recommendations: RecommendationService
+    events: RecordedEvents | None
     calls: CallStats
 
 
@@ -60,9 +67,15 @@ def open_in_process(
 
 
 def build_app(config: ServerConfig, open_model: OpenModel) -> App:
-    """Wires a server that is not listening yet."""
+    """Wires a server that is not listening yet.
+
+    Raises:
+        ValueError: the settings name no store of events that there is.
+    """
     store = ModelStore(config, open_model)
-    recommendations = RecommendationService(store, config.limits)
+    event_store = store_of(config.events)
+    events = None if event_store is None else RecordedEvents(event_store, config.events)
+    recommendations = RecommendationService(store, config.limits, events)
     health_servicer = health.aio.HealthServicer()
     server, calls = grpc.aio.server(options=_options(config)), CallStats()
     registry = cast(grpc.aio.Server, CallRegistry(server, calls))
@@ -72,11 +85,14 @@ def build_app(config: ServerConfig, open_model: OpenModel) -> App:
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
         ModelService(store, config.limits), registry
     )
+    feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(
+        FeedbackService(events, config.limits), registry
+    )
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, registry)
     if config.reflection:
         names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), registry)
-    return App(server, health_servicer, store, recommendations, calls)
+    return App(server, health_servicer, store, recommendations, events, calls)
 
 
 def _options(config: ServerConfig) -> list[tuple[str, int]]:

@@ -8,6 +8,8 @@
     |-- UnknownItems      the model knows none of the items
     |-- NotPersonal       the caller wants a personal ranking or none
     |-- NotInModel        the model cannot do what is asked
+    |-- EventsDisabled    the server keeps no events
+    |-- StoreUnavailable  events cannot be kept now
     |-- QueueFull         too much is waiting
     |-- NotReady          starting, or going down
     |-- DeadlineTooShort  the deadline would pass before the model is asked
@@ -188,6 +190,26 @@ class NotReady(_RetryLater):
 
     def __init__(self, text: str, retry_after_s: float = 1.0) -> None:
         super().__init__(text, retry_after_s)
+
+
+class StoreUnavailable(_RetryLater):
+    """Events cannot be kept or read now; it does no harm to send them again."""
+
+    code = code_pb2.UNAVAILABLE
+    reason = "STORE_UNAVAILABLE"
+
+    def __init__(self, text: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(text, retry_after_s)
+
+
+class EventsDisabled(ServingError):
+    """The server keeps no events."""
+
+    code = code_pb2.FAILED_PRECONDITION
+    reason = "EVENTS_DISABLED"
+
+    def __init__(self) -> None:
+        super().__init__("this server keeps no events; --events makes it do so")
 
 
 class DeadlineTooShort(ServingError):

@@ -28,7 +28,7 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class StartError(Exception):
-    """The server cannot listen; the text says why in one line."""
+    """The server cannot start; the text says why in one line."""
 
 
 class Server:
@@ -36,7 +36,10 @@ class Server:
 
     def __init__(self, config: ServerConfig, open_model: OpenModel = open_in_process) -> None:
         self._config = config
-        self._app = build_app(config, open_model)
+        try:
+            self._app = build_app(config, open_model)
+        except ValueError as error:
+            raise StartError(str(error)) from error
         self._batcher: MicroBatcher[Question, bytes] | None = None
         self._admin: AdminListener | None = None
         self._is_serving = False
@@ -56,13 +59,15 @@ class Server:
         """Listens, with health NOT_SERVING and every call refused as NOT_READY.
 
         Raises:
-            StartError: an address cannot be listened on.
+            StartError: an address cannot be listened on, or events cannot be kept.
         """
+        await self._open_events()
         self._start_admin()
         try:
             port = self._app.server.add_insecure_port(self._config.address)
         except RuntimeError as error:
             await self._stop_admin()
+            await self._close_events()
             reason = f"cannot listen on {self._config.address}: is the port in use?"
             raise StartError(reason) from error
         self.address = f"{self._config.address.rpartition(':')[0]}:{port}"
@@ -96,6 +101,7 @@ class Server:
                 self._runner.kill()  # it would not see that its server has gone
         for task in self._tasks:
             task.cancel()
+        await self._close_events()
         # Last: until here there is something to see.
         await self._stop_admin()
 
@@ -109,6 +115,17 @@ class Server:
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
+
+    async def _open_events(self) -> None:
+        if self._app.events is not None:
+            try:
+                await self._app.events.open()
+            except ValueError as error:
+                raise StartError(str(error)) from error
+
+    async def _close_events(self) -> None:
+        if self._app.events is not None:
+            await self._app.events.close()
 
     def _start_admin(self) -> None:
         address = self._config.admin_address
@@ -143,6 +160,7 @@ class Server:
             queue_depth=batcher.queue_depth if batcher else 0,
             is_serving=self._is_serving,
             model=model,
+            events=self._app.events,
         )
 
     async def _open(self) -> ModelRunner:

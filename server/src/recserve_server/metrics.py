@@ -31,6 +31,7 @@ from recserve_server.errors import (
     QueueFull,
     ServingError,
 )
+from recserve_server.events.recorded import RecordedEvents
 from recserve_server.model_store import ModelVersion
 from recserve_server.stats import SECONDS, BatchStats, CallStats, Distribution, PaddingStats
 
@@ -59,6 +60,8 @@ class Readings:
     """Whether health says SERVING."""
     model: ModelVersion | None
     """The version that was loaded last."""
+    events: RecordedEvents | None = None
+    """What keeps events, if anything does."""
 
 
 class ServerCollector(Collector):
@@ -75,6 +78,8 @@ class ServerCollector(Collector):
         yield from _queue(readings)
         yield from _batches(readings)
         yield from _model(readings)
+        if readings.events is not None:
+            yield from _events(readings.events)
 
 
 def build_registry(read: Callable[[], Readings]) -> CollectorRegistry:
@@ -174,6 +179,19 @@ def _model(readings: Readings) -> Iterator[Metric]:
             load_time_s.add_metric((), model.load_time.timestamp())
     yield about
     yield load_time_s
+
+
+def _events(events: RecordedEvents) -> Iterator[Metric]:
+    stats = events.stats
+    yield GaugeMetricFamily(
+        "recserve_events_available", "1 if the store of events answers.", events.is_available
+    )
+    for name, text, count in (
+        ("recorded", "Events recorded, those sent again not counted.", stats.recorded),
+        ("reads", "Questions whose user's events were wanted.", stats.reads),
+        ("degraded", "Of these, answered without.", stats.degraded),
+    ):
+        yield CounterMetricFamily(f"recserve_events_{name}", text, count)
 
 
 def _histogram(name: str, text: str, distribution: Distribution) -> HistogramMetricFamily:

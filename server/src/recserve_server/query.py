@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
@@ -116,14 +116,13 @@ class Query(NamedTuple):
     """None for a plain question, the most frequent, which costs least."""
 
 
-@dataclass(frozen=True, slots=True)
-class RankQuery:
+class RankQuery(NamedTuple):
     """A validated question for given items in order."""
 
     user_id: str
     item_ids: tuple[str, ...]
     """Different ones, at least one."""
-    options: Options = field(default_factory=Options)
+    options: Options = Options()
     """`selection` and `diversity` are not looked at."""
 
 

@@ -1,5 +1,6 @@
-"""RecommendationService: validate, submit, encode."""
+"""RecommendationService: validate, add recorded events, submit, encode."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -10,6 +11,7 @@ from recserve.v1 import recommendation_service_pb2_grpc as pb_grpc
 from recserve_server.batching import MicroBatcher
 from recserve_server.config import Limits
 from recserve_server.errors import NotReady, VersionRetired
+from recserve_server.events.recorded import RecordedEvents
 from recserve_server.model_store import ModelStore, ModelVersion
 from recserve_server.query import Query, Question, RankQuery
 from recserve_server.validation.items import parse_find_similar_items, parse_rank_items
@@ -29,9 +31,11 @@ class _Addressed(Protocol):
 class RecommendationService(pb_grpc.RecommendationServiceServicer):
     """Answers from whatever model serves; responses come encoded out of the batcher."""
 
-    def __init__(self, store: ModelStore, limits: Limits) -> None:
-        """Takes the models and what may be asked for."""
-        self._store, self._limits = store, limits
+    def __init__(
+        self, store: ModelStore, limits: Limits, events: RecordedEvents | None = None
+    ) -> None:
+        """Takes the models, what may be asked for, and what users did lately."""
+        self._store, self._limits, self._events = store, limits, events
         self._batcher: MicroBatcher[Question, bytes] | None = None
 
     def serve(self, batcher: MicroBatcher[Question, bytes]) -> None:
@@ -44,6 +48,8 @@ class RecommendationService(pb_grpc.RecommendationServiceServicer):
         """Ranks the catalogue for one user."""
         model = self._addressed(request)
         query = parse_recommend(request, self._limits, model.schema)
+        if self._events is not None:
+            query = await self._events.added_to(query, context.time_remaining())
         return await self._submit(query, context)
 
     async def BatchRecommend(  # type: ignore[override]  # encoded already
@@ -55,6 +61,11 @@ class RecommendationService(pb_grpc.RecommendationServiceServicer):
         for each in request.requests:
             if each.model or each.model_version:
                 self._addressed(each)
+        if self._events is not None:
+            remaining_s = context.time_remaining()
+            queries = await asyncio.gather(
+                *(self._events.added_to(query, remaining_s) for query in queries)
+            )
         responses = await self._ready().submit_group(queries, timeout_s=context.time_remaining())
         return encode_batch(responses)
 
@@ -72,6 +83,8 @@ class RecommendationService(pb_grpc.RecommendationServiceServicer):
         """Puts given items in order for one user."""
         model = self._addressed(request)
         query: RankQuery = parse_rank_items(request, self._limits, model.schema)
+        if self._events is not None:
+            query = await self._events.added_to(query, context.time_remaining())
         return await self._submit(query, context)
 
     async def _submit(self, question: Question, context: Context) -> bytes:

@@ -81,3 +81,15 @@ class CallStats:
         default_factory=lambda: defaultdict(lambda: Distribution(SECONDS))
     )
     """Durations of finished calls by method and outcome."""
+
+
+@dataclass(slots=True)
+class EventStats:
+    """What became of recorded events."""
+
+    recorded: int = 0
+    """New events."""
+    reads: int = 0
+    """Questions whose user's events were wanted."""
+    degraded: int = 0
+    """Those that were answered without."""

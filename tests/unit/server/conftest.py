@@ -1,10 +1,14 @@
 import asyncio
+import sys
+from pathlib import Path
 
 import pytest
 
 from recserve_server.batching import MicroBatcher
 from recserve_server.config import BatchingConfig
 from recserve_server.testing import ManualRunner
+
+sys.path.append(str(Path(__file__).parent))  # for stores.py
 
 CONFIG = BatchingConfig(max_batch_size=4, max_enqueued=8, watchdog_s=30.0)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recserve_server.__main__ import main
-from recserve_server.config import BatchingConfig, Limits, ServerConfig
+from recserve_server.config import BatchingConfig, EventsConfig, Limits, ServerConfig
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
@@ -22,6 +22,7 @@ def rebuilt(settings: dict) -> ServerConfig:
         models_dir=Path(settings.pop("models_dir")),
         batching=BatchingConfig(**batching),
         limits=Limits(**settings.pop("limits")),
+        events=EventsConfig(**settings.pop("events")),
         **settings,
     )
 
@@ -33,6 +34,8 @@ def test_the_printed_settings_are_those_that_would_be_served_with(
     flags += " --max-batch-size 32 --max-enqueued 300 --batch-timeout-micros 700 --watchdog 9"
     flags += " --allowed-batch-sizes 4,32 --grace 3 --drain-delay 2 --reflection"
     flags += " --log-level error --log-format json"
+    flags += " --events redis://h:1/0 --events-retention-days 7 --events-max-per-user 50"
+    flags += " --events-read-timeout-ms 5 --events-write-timeout-ms 900"
 
     settings = printed(capsys, *flags.split())
 
@@ -54,7 +57,20 @@ def test_the_printed_settings_are_those_that_would_be_served_with(
             watchdog_s=9.0,
         ),
         limits=Limits(max_k=20),
+        events=EventsConfig(
+            location="redis://h:1/0",
+            retention_days=7.0,
+            max_per_user=50,
+            read_timeout_ms=5.0,
+            write_timeout_ms=900.0,
+        ),
     )
+
+
+def test_a_password_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = printed(capsys, *"--models m --events redis://me:secret@host:6379/1".split())
+
+    assert settings["events"]["location"] == "redis://me:***@host:6379/1"
 
 
 def test_settings_are_printed_in_the_order_of_their_declaration(

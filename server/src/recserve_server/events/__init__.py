@@ -1,0 +1,1 @@
+"""What users did since training: stores of events, and what they mean for an answer."""

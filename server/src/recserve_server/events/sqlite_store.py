@@ -1,0 +1,230 @@
+"""Events in a file of SQLite, for one server; https://sqlite.org/wal.html."""
+
+import asyncio
+import contextlib
+import fcntl
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO, Final
+
+from recserve_server.config import EventsConfig
+from recserve_server.errors import StoreUnavailable
+from recserve_server.events.event import NO_EVENTS, Event, EventKind, UserEvents
+
+_SCHEMA_VERSION: Final = 1
+_CREATE: Final = """
+CREATE TABLE events (
+  event_id TEXT PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  item_id TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  rating REAL,
+  time_s REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX events_by_user ON events (user_id, time_s);
+CREATE INDEX events_by_time ON events (time_s);
+"""
+_INSERT: Final = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)"
+# Of the same second, the id decides: any order will do, as long as it is one.
+_RECENT: Final = """
+SELECT event_id, user_id, item_id, kind, rating, time_s FROM events
+WHERE user_id = ? AND time_s >= ? ORDER BY time_s DESC, event_id DESC LIMIT ?
+"""
+_S_PER_DAY: Final = 86_400
+_PURGE_INTERVAL_S: Final = 600.0
+
+
+class SqliteStore:
+    """An `EventStore` in one file, for one process at a time.
+
+    A commit is on disk when it returns (WAL, synchronous = FULL), so that neither the end of the
+    process nor that of the machine takes an accepted event. Calls that arrive during a commit share
+    the next one. Readers never wait for it.
+    """
+
+    def __init__(
+        self, path: Path, config: EventsConfig, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Takes the file, which is made if there is none, and a clock of Unix time."""
+        self._path, self._config, self._clock = path, config, clock
+        self._waiting: SimpleQueue[tuple[_Work, Future[int]] | None] = SimpleQueue()
+        self._users: set[str] = set()
+        self._lock: IO[bytes] | None = None
+        self._writer: threading.Thread | None = None
+        self._readers: ThreadPoolExecutor | None = None
+        self._reading: sqlite3.Connection | None = None
+        self._purged_s = 0.0
+
+    async def open(self) -> None:
+        """Opens the file; see `EventStore`."""
+        await asyncio.to_thread(self._open)
+
+    async def append(self, events: Sequence[Event]) -> int:
+        """Commits events together with those of other callers; see `EventStore`."""
+        return await self._write(lambda connection: _insert(connection, events, self._users))
+
+    def may_know(self, user_id: str) -> bool:
+        """Whether a user had events when it was last looked; see `EventStore`."""
+        return user_id in self._users
+
+    async def recent(self, user_id: str) -> UserEvents:
+        """Reads a user's newest events; see `EventStore`."""
+        if user_id not in self._users:
+            return NO_EVENTS
+        if self._readers is None:
+            raise StoreUnavailable("the store of events is closed")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._read, user_id)
+
+    async def forget(self, user_id: str) -> int:
+        """Deletes a user's events; see `EventStore`."""
+
+        def delete(connection: sqlite3.Connection) -> int:
+            return connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
+
+        count = await self._write(delete)
+        self._users.discard(user_id)
+        return count
+
+    async def close(self) -> None:
+        """Commits what waits, then closes the file."""
+        if self._writer is not None:
+            self._waiting.put(None)
+            await asyncio.to_thread(self._writer.join)
+            self._writer = None
+        if self._readers is not None:
+            await asyncio.to_thread(self._readers.shutdown)
+            self._readers = None
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _open(self) -> None:
+        with contextlib.ExitStack() as undo:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                lock = self._path.with_name(self._path.name + ".lock").open("wb")
+                undo.callback(lock.close)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                writing = self._connect()
+                undo.callback(writing.close)
+                _prepare(writing)
+                self._users.update(user for (user,) in writing.execute(_USERS))
+                self._reading = self._connect()
+            except BlockingIOError as error:
+                raise ValueError(f"{self._path} is in use by another server") from error
+            except (OSError, sqlite3.Error) as error:
+                raise ValueError(f"{self._path} cannot hold events: {error}") from error
+            undo.pop_all()
+        self._lock = lock
+        # One: SQLite would have several wait for each other's locks inside the library anyway.
+        self._readers = ThreadPoolExecutor(1, "events-read")
+        self._writer = threading.Thread(
+            target=self._commit_all, args=(writing,), name="events-write", daemon=True
+        )
+        self._writer.start()
+
+    def _connect(self) -> sqlite3.Connection:
+        # Each connection stays with one thread at a time; none of them is the one that opens it.
+        return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+
+    async def _write(self, work: "_Work") -> int:
+        if self._writer is None:
+            raise StoreUnavailable("the store of events is closed")
+        done: Future[int] = Future()
+        self._waiting.put((work, done))
+        # A caller that leaves does not take others' transaction along.
+        return await asyncio.shield(asyncio.wrap_future(done))
+
+    def _commit_all(self, connection: sqlite3.Connection) -> None:
+        with contextlib.closing(connection):
+            is_open = True
+            while is_open:
+                batch = [self._waiting.get()]
+                with contextlib.suppress(Empty):
+                    while True:
+                        batch.append(self._waiting.get_nowait())
+                is_open = None not in batch
+                self._commit(connection, [each for each in batch if each is not None])
+
+    def _commit(
+        self, connection: sqlite3.Connection, batch: "Sequence[tuple[_Work, Future[int]]]"
+    ) -> None:
+        if not batch:
+            return
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            results = [work(connection) for work, _ in batch]
+            self._purge(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            for _, done in batch:
+                done.set_exception(StoreUnavailable(f"events cannot be written: {error}"))
+            return
+        for (_, done), result in zip(batch, results, strict=True):
+            done.set_result(result)
+
+    def _purge(self, connection: sqlite3.Connection) -> None:
+        now_s = self._clock()
+        if self._config.retention_days and now_s - self._purged_s >= _PURGE_INTERVAL_S:
+            self._purged_s = now_s
+            connection.execute("DELETE FROM events WHERE time_s < ?", (self._oldest_s(),))
+
+    def _oldest_s(self) -> float:
+        days = self._config.retention_days
+        return self._clock() - days * _S_PER_DAY if days else 0.0
+
+    def _read(self, user_id: str) -> UserEvents:
+        assert self._reading is not None  # as long as there are readers
+        most = self._config.max_per_user
+        try:
+            rows = self._reading.execute(_RECENT, (user_id, self._oldest_s(), most)).fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"events cannot be read: {error}") from error
+        return UserEvents.of(_event(row) for row in reversed(rows))
+
+
+_Work = Callable[[sqlite3.Connection], int]
+_USERS: Final = "SELECT DISTINCT user_id FROM events"
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if version == 0 and tables == 0:
+        connection.executescript(
+            f"BEGIN; {_CREATE} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
+        )
+    elif version != _SCHEMA_VERSION:
+        raise sqlite3.DatabaseError(
+            f"its schema has version {version}, this server knows {_SCHEMA_VERSION}"
+        )
+
+
+def _insert(connection: sqlite3.Connection, events: Sequence[Event], users: set[str]) -> int:
+    count = 0
+    for each in events:
+        rating = None if each.kind is not EventKind.RATING else each.rating
+        row = (each.event_id, each.user_id, each.item_id, int(each.kind), rating, each.time_s)
+        count += connection.execute(_INSERT, row).rowcount
+    # Before the commit: who is told that it is done must find it.
+    users.update(each.user_id for each in events)
+    return count
+
+
+def _event(row: tuple[str, str, str, int, float | None, float]) -> Event:
+    event_id, user_id, item_id, kind, rating, time_s = row
+    rated = float("nan") if rating is None else rating
+    return Event(event_id, user_id, item_id, EventKind(kind), rated, time_s)
