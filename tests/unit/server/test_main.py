@@ -68,7 +68,7 @@ def test_the_printed_settings_are_those_that_would_be_served_with(
 
 
 def test_a_password_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = printed(capsys, *"--models m --events redis://me:secret@host:6379/1".split())
+    settings = printed(capsys, *["--models", "m", "--events", "redis://me:secret@host:6379/1"])
 
     assert settings["events"]["location"] == "redis://me:***@host:6379/1"
 
