@@ -10,15 +10,28 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import machine
+import options
 import questions
 import servers
 import table
 from h2load import require_h2load
 from rich.console import Console
-from scenarios import BATCH, CLOSED, FAILURES, OVERLOAD, PEAK, RIVALS, SCENARIOS, Session, Settings
+from scenarios import (
+    BATCH,
+    CLOSED,
+    FAILURES,
+    OPTIONS,
+    OVERLOAD,
+    PEAK,
+    RIVALS,
+    SCENARIOS,
+    Session,
+    Settings,
+)
 
 SCHEMA_VERSION = 1
 _OUT = Path("build/bench")
@@ -49,6 +62,8 @@ def main() -> int:
     if not console.is_terminal:
         console.width = max(console.width, 120)
     console.print(table.rich_table(rows), *notes, sep="\n")
+    if session.options:
+        console.print(options.rich_table(session.options))
     report = {
         "schema_version": SCHEMA_VERSION,
         "machine": found,
@@ -56,6 +71,7 @@ def main() -> int:
         "notes": notes,
         "rows": table.as_json(rows),
         "measurements": session.measurements,
+        "options": session.options,
     }
     file = args.out / "run.json"
     file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -67,7 +83,9 @@ def _measure(args: argparse.Namespace, models: Path, console: Console) -> Sessio
     """Runs all rounds."""
     logs = args.out / "logs"
     with contextlib.ExitStack() as stack:
-        ours = stack.enter_context(servers.recserve(models, logs))
+        events = stack.enter_context(tempfile.TemporaryDirectory())
+        keeping = ("--events", f"{events}/events.sqlite")
+        ours = stack.enter_context(servers.recserve(models, logs, keeping))
         asked = questions.prepare(ours.target, models, args.out, args.seed)
         bottom = stack.enter_context(servers.floor(asked.answer, logs))
         settings = Settings(seconds=args.seconds, seed=args.seed, deadline_ms=args.deadline_ms)
@@ -75,6 +93,9 @@ def _measure(args: argparse.Namespace, models: Path, console: Console) -> Sessio
         wanted = set(args.only or SCENARIOS)
         if OVERLOAD in wanted or args.rivals:
             wanted.add(PEAK)  # what they are held against
+        costs = []
+        if OPTIONS in wanted:
+            costs = options.prepare(asked, ours, args.out)
         for round_ in range(1, args.rounds + 1):
             console.print(f"round {round_} of {args.rounds}")
             for scenario in (name for name in CLOSED if name in wanted):
@@ -84,6 +105,8 @@ def _measure(args: argparse.Namespace, models: Path, console: Console) -> Sessio
                 session.batch(round_, ours)
             if OVERLOAD in wanted:
                 session.overload(round_, ours)
+            if costs:
+                session.options.append(options.measure(costs, ours, args.seconds))
             for name in _built() if args.rivals else ():
                 session.rival(round_, name, args.out)
     return session

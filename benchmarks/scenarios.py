@@ -24,9 +24,10 @@ CLOSED: Final = {
 }
 BATCH: Final = "batch-256"
 OVERLOAD: Final = "overload"
+OPTIONS: Final = "options"
 PEAK: Final = "in-flight-128"
 """The scenario whose throughput is the peak that overload is held against."""
-SCENARIOS: Final = (*CLOSED, BATCH, OVERLOAD)
+SCENARIOS: Final = (*CLOSED, BATCH, OVERLOAD, OPTIONS)
 RIVALS: Final = ("pytriton", "ray_serve")
 _BATCHES: Final = Concurrency(4, 1)
 _LOADS: Final = {"open loop at 80%": 0.8, "open loop at 200%": 2.0}
@@ -63,6 +64,8 @@ class Session:
     asked: questions.Questions
     settings: Settings
     measurements: list[Measurement] = field(default_factory=list)
+    options: list[dict[str, float]] = field(default_factory=list)
+    """Calls per second by option, of each round."""
 
     def closed(self, round_: int, scenario: str, server: servers.Server) -> None:
         """Keeps calls of Recommend in flight; a real client asks before and after."""

@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.print_config:
         print(_as_json(config))
         return 0
+    if arguments.forget_user:
+        return _forget(config.events, arguments.forget_user)
     # gRPC's core would print lines of its own on standard error, between ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # After the arguments are known to be good: this imports gRPC.
@@ -45,6 +47,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 1
+    return 0
+
+
+def _forget(config: EventsConfig, user_id: str) -> int:
+    from recserve_server.errors import StoreUnavailable
+    from recserve_server.events.opening import store_of
+
+    async def forget() -> int:
+        store = store_of(config)
+        if store is None:
+            raise ValueError("--forget-user needs --events, which says where events are kept")
+        await store.open()
+        try:
+            return await store.forget(user_id)
+        finally:
+            await store.close()
+
+    try:
+        count = asyncio.run(forget())
+    except (ValueError, StoreUnavailable) as error:
+        print(f"recserve-serve: {error}", file=sys.stderr)
+        return 1
+    print(f"deleted {count} events")
     return 0
 
 
@@ -201,6 +226,12 @@ def _add_events(parser: argparse.ArgumentParser) -> None:
         default=events.write_timeout_ms,
         metavar="MS",
         help="longest that RecordEvents waits for the store",
+    )
+    add(
+        "--forget-user",
+        default="",
+        metavar="ID",
+        help="delete a user's events and exit; with SQLite, while no server runs on the file",
     )
 
 

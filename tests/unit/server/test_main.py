@@ -1,9 +1,11 @@
+import asyncio
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from stores import event, sqlite_store
 
 from recserve_server.__main__ import main
 from recserve_server.config import BatchingConfig, EventsConfig, Limits, ServerConfig
@@ -121,3 +123,25 @@ print({"grpc", "numpy", "prometheus_client", "tensorflow"} & set(sys.modules), f
 
     assert ran.stderr == "set()\n"
     assert json.loads(ran.stdout)["models_dir"] == "m"
+
+
+def test_a_user_is_forgotten_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def record() -> None:
+        store = sqlite_store(tmp_path)
+        await store.open()
+        await store.append([event("e1"), event("e2"), event("e3", user="u2")])
+        await store.close()
+
+    asyncio.run(record())
+    command = ["--models", "m", "--events", str(tmp_path / "events.sqlite"), "--forget-user", "u1"]
+
+    assert main(command) == 0
+    assert main(command) == 0
+
+    assert capsys.readouterr().out == "deleted 2 events\ndeleted 0 events\n"
+
+
+def test_to_forget_takes_a_store(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--models", "m", "--forget-user", "u1"]) == 1
+
+    assert "needs --events" in capsys.readouterr().err
