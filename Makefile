@@ -58,6 +58,9 @@ bench-growth: setup ## measure and plot what larger catalogues cost (BENCH="--si
 	$(RUN) python benchmarks/growth.py $(BENCH)
 	$(RUN) --with matplotlib==3.11.2 python benchmarks/growth_plot.py
 
+diversity: setup ## measure what a more varied list costs in accuracy (MODELS=... DATASET=...)
+	$(RUN) python benchmarks/diversity.py --models $(MODELS) --dataset $(if $(filter auto,$(DATASET)),movielens/100k,$(DATASET)) --data-dir $(DATA_DIR)
+
 check: lint protos-check ## all of lint, stub drift, contract compatibility
 
 lint: setup ## formatting, lint, types, import direction, proto lint
@@ -90,4 +93,4 @@ wheels: $(UV) ## build dist/*.whl
 clean: ## remove what the targets made, the environment included
 	rm -rf .venv .tools build dist
 
-.PHONY: help setup demo train serve test test-long test-batcher bench quality bench-growth check lint format protos protos-check wheels clean
+.PHONY: help setup demo train serve test test-long test-batcher bench quality bench-growth diversity check lint format protos protos-check wheels clean
