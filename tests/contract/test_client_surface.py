@@ -1,10 +1,20 @@
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Unpack, get_type_hints
+
+import pytest
 
 import recserve_client
-from recserve_client import AsyncRecommenderClient, RecommenderClient
+from recserve_client import (
+    AsyncRecommenderClient,
+    RankItemsOptions,
+    RecommenderClient,
+    RecommendOptions,
+    SimilarItemsOptions,
+)
 
 ALLOWED_THIRD_PARTY = {"google", "grpc", "recserve", "recserve_client", "typing_extensions"}
 IMPORTED_BY = """
@@ -60,9 +70,32 @@ def test_both_clients_have_the_same_surface() -> None:
 
     assert surface(RecommenderClient) == surface(AsyncRecommenderClient)
     assert set(surface(RecommenderClient)) == {
-        "__init__", "check_health", "close", "get_model", "list_models", "recommend",
-        "recommend_batch",
+        "__init__", "check_health", "close", "find_similar_items", "get_model", "list_models",
+        "more", "rank_items", "recommend", "recommend_batch", "record_events",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("client_class", [RecommenderClient, AsyncRecommenderClient])
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("recommend", RecommendOptions),
+        ("recommend_batch", RecommendOptions),
+        ("find_similar_items", SimilarItemsOptions),
+        ("rank_items", RankItemsOptions),
+    ],
+)
+def test_a_method_takes_its_options_by_keyword(client_class, method, options) -> None:
+    hints = get_type_hints(getattr(client_class, method))
+
+    assert hints["options"] == Unpack[options]
+
+
+@pytest.mark.parametrize("options", [RecommendOptions, RankItemsOptions, SimilarItemsOptions])
+def test_the_docstring_of_options_names_every_one(options) -> None:
+    named = set(re.findall(r"`(\w+)`", options.__doc__))
+
+    assert set(options.__annotations__) <= named
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

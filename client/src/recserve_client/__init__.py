@@ -7,8 +7,10 @@ with RecommenderClient("localhost:8500") as client:
     if not recommendation.is_personal:
         print("popular items:", recommendation.fallback_reason)
 
-`AsyncRecommenderClient` is the same for asyncio. Every call has a deadline, two seconds unless
-told otherwise, and everything raised on purpose is a `RecommenderError`.
+Besides, it continues a list, finds similar items, ranks given ones and records events;
+`RecommendOptions` and the like tell what each call may be asked. `AsyncRecommenderClient` is the
+same for asyncio. Every call has a deadline, two seconds unless told otherwise, and everything
+raised on purpose is a `RecommenderError`.
 """
 
 from importlib import import_module
@@ -18,20 +20,30 @@ from ._channel import ChannelConfig
 from ._errors import (
     DeadlineExceededError,
     InvalidRequestError,
+    ModelRetiredError,
     NotFoundError,
+    NotPersonalError,
     OverloadedError,
     RecommenderError,
     ServerError,
     UnavailableError,
+    UnsupportedError,
 )
+from ._options import RankItemsOptions, RecommendOptions, SimilarItemsOptions
+from ._questions import Diversity, Event, EventType, Filter, HistoryEntry, ItemView
 from ._types import (
+    Contribution,
+    Explanation,
     FallbackReason,
     HealthStatus,
     ModelState,
     ModelVersion,
+    RankedItems,
     Recommendation,
     RecommendationSource,
+    RecordedEvents,
     ScoredItem,
+    SimilarItems,
 )
 
 if TYPE_CHECKING:
@@ -41,21 +53,38 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncRecommenderClient",
     "ChannelConfig",
+    "Contribution",
     "DeadlineExceededError",
+    "Diversity",
+    "Event",
+    "EventType",
+    "Explanation",
     "FallbackReason",
+    "Filter",
     "HealthStatus",
+    "HistoryEntry",
     "InvalidRequestError",
+    "ItemView",
+    "ModelRetiredError",
     "ModelState",
     "ModelVersion",
     "NotFoundError",
+    "NotPersonalError",
     "OverloadedError",
+    "RankItemsOptions",
+    "RankedItems",
+    "RecommendOptions",
     "Recommendation",
     "RecommendationSource",
     "RecommenderClient",
     "RecommenderError",
+    "RecordedEvents",
     "ScoredItem",
     "ServerError",
+    "SimilarItems",
+    "SimilarItemsOptions",
     "UnavailableError",
+    "UnsupportedError",
 ]
 
 # Generated messages pull in most of protobuf, which takes half as long as all the rest; who only

@@ -2,17 +2,28 @@
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 from grpc import aio
 
+from recserve.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 from recserve.v1.model_service_pb2_grpc import ModelServiceStub
 from recserve.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 
-from . import _calls, _convert
+from . import _calls, _convert, _requests
 from ._channel import ChannelConfig, checked_target, open_aio_channel
+from ._encode import filled
 from ._errors import NotFoundError
-from ._types import HealthStatus, ModelVersion, Recommendation
+from ._options import RankItemsOptions, RecommendOptions, SimilarItemsOptions
+from ._questions import Event
+from ._types import (
+    HealthStatus,
+    ModelVersion,
+    RankedItems,
+    Recommendation,
+    RecordedEvents,
+    SimilarItems,
+)
 
 
 class _Connection:
@@ -22,6 +33,7 @@ class _Connection:
         self.channel = channel
         self.recommendations = RecommendationServiceStub(channel)
         self.models = ModelServiceStub(channel)
+        self.feedback = FeedbackServiceStub(channel)
 
 
 class AsyncRecommenderClient:
@@ -52,44 +64,57 @@ class AsyncRecommenderClient:
 
     async def recommend(
         self,
-        user_id: str,
+        user_id: str = "",
         *,
-        k: int = 10,
-        model: str = "",
-        include_seen: bool = False,
         timeout_s: float | None = None,
+        **options: Unpack[RecommendOptions],
     ) -> Recommendation:
         """Ranks the catalogue for one user, best first.
 
-        A user that the model never saw is a normal answer: the most popular items, with
-        `fallback_reason` set.
+        A user of whom the model knows nothing is a normal answer: the most popular items, with
+        `fallback_reason` set; `strict` makes it an error.
 
         Args:
-            user_id: The user as named in the training interactions; 1 to 128 bytes of UTF-8.
-            k: Items wanted, from 1 to the model's `max_k`; fewer come back only when fewer are
-                eligible.
-            model: Name of the model to ask; empty means the one that the server serves.
-            include_seen: Whether items of the user's training history may come back.
+            user_id: The user as named in the training interactions; 1 to 128 bytes of UTF-8. May
+                be left out if a history or features say who asks.
             timeout_s: Seconds that the call may take; None means the client's default.
+            **options: The rest of the question, as in `RecommendOptions`: `k=5`.
 
         Raises:
-            NotFoundError: the server does not serve `model`.
+            NotFoundError: the server does not serve `model`, or not in `model_version`, or nothing
+                is known of who asks and `strict` is set.
+            UnsupportedError: the model was exported without what the request needs.
             OverloadedError: the server's queue is full; wait `retry_after_s`.
         """
-        request = _calls.recommend_request(user_id, k=k, model=model, include_seen=include_seen)
+        request = _requests.recommend_request(user_id, options)
         limit_s = self._limit_s(timeout_s)
         with self._guard.translated_errors():
             response = await self._connection().recommendations.Recommend(request, timeout=limit_s)
-        return _convert.recommendation(user_id, response)
+        return _convert.recommendation(request, response)
+
+    async def more(
+        self,
+        recommendation: Recommendation,
+        k: int | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> Recommendation:
+        """Continues a list: what comes after a recommendation, from the same model version.
+
+        As `RecommenderClient.more`.
+        """
+        request = _requests.more_request(recommendation, k)
+        limit_s = self._limit_s(timeout_s)
+        with _calls.anew_if_retired(), self._guard.translated_errors():
+            response = await self._connection().recommendations.Recommend(request, timeout=limit_s)
+        return _convert.recommendation(request, response)
 
     async def recommend_batch(
         self,
         user_ids: Sequence[str],
         *,
-        k: int = 10,
-        model: str = "",
-        include_seen: bool = False,
         timeout_s: float | None = None,
+        **options: Unpack[RecommendOptions],
     ) -> tuple[Recommendation, ...]:
         """Ranks the catalogue for several users in one call, for offline jobs.
 
@@ -97,30 +122,87 @@ class AsyncRecommenderClient:
 
         Args:
             user_ids: The users, each as for `recommend`; from 1 to 256, which may repeat.
-            k: Items wanted for each user, as for `recommend`.
-            model: Name of the model to ask; empty means the one that the server serves.
-            include_seen: Whether items of a user's training history may come back.
             timeout_s: Seconds that the call may take; None means the client's default.
+            **options: The rest of the question, the same for all users, as in `RecommendOptions`.
 
         Returns:
             One recommendation per user, in the order of `user_ids`.
 
         Raises:
             InvalidRequestError: an argument is wrong; the place is as in "requests[3].user_id".
-            NotFoundError: the server does not serve `model`.
             OverloadedError: the server's queue is full; wait `retry_after_s`. Without one, the
                 users or all answers together are larger than `ChannelConfig` lets through.
             ServerError: the server failed, or gave more or fewer answers than users.
+            RecommenderError: what else `recommend` raises.
         """
-        request = _calls.batch_recommend_request(
-            user_ids, k=k, model=model, include_seen=include_seen
-        )
+        request = _requests.batch_recommend_request(user_ids, options)
         limit_s = self._limit_s(timeout_s)
         with self._guard.translated_errors():
             response = await self._connection().recommendations.BatchRecommend(
                 request, timeout=limit_s
             )
         return _convert.recommendations(request, response)
+
+    async def find_similar_items(
+        self,
+        item_ids: str | Sequence[str],
+        *,
+        timeout_s: float | None = None,
+        **options: Unpack[SimilarItemsOptions],
+    ) -> SimilarItems:
+        """Finds the items that users like in the same way as the given ones, most similar first.
+
+        Besides the errors of `recommend`, NotFoundError says that the model knows none of them.
+
+        Args:
+            item_ids: One item, or from 1 to 100; those that the model does not know are passed
+                over and counted.
+            timeout_s: Seconds that the call may take; None means the client's default.
+            **options: The rest of the question, as in `SimilarItemsOptions`: `k=5`.
+        """
+        request = _requests.similar_items_request(item_ids, options)
+        limit_s = self._limit_s(timeout_s)
+        with self._guard.translated_errors():
+            response = await self._connection().recommendations.FindSimilarItems(
+                request, timeout=limit_s
+            )
+        return _convert.similar_items(request, response)
+
+    async def rank_items(
+        self,
+        item_ids: Sequence[str],
+        *,
+        user_id: str = "",
+        timeout_s: float | None = None,
+        **options: Unpack[RankItemsOptions],
+    ) -> RankedItems:
+        """Puts given items in order for one user, best first; errors are those of `recommend`.
+
+        Args:
+            item_ids: From 1 to 1000 different items; those that the model does not know are left
+                out and named in the answer.
+            user_id: The user, as for `recommend`.
+            timeout_s: Seconds that the call may take; None means the client's default.
+            **options: The rest of the question, as in `RankItemsOptions`: `explain=True`.
+        """
+        request = _requests.rank_items_request(item_ids, user_id, options)
+        limit_s = self._limit_s(timeout_s)
+        with self._guard.translated_errors():
+            response = await self._connection().recommendations.RankItems(request, timeout=limit_s)
+        return _convert.ranked_items(request, response)
+
+    async def record_events(
+        self, events: Sequence[Event], *, timeout_s: float | None = None
+    ) -> RecordedEvents:
+        """Records what users did, so that the next answers for them know of it.
+
+        As `RecommenderClient.record_events`.
+        """
+        request = _requests.record_events_request(events)
+        limit_s = self._limit_s(timeout_s)
+        with self._guard.translated_errors():
+            response = await self._connection().feedback.RecordEvents(request, timeout=limit_s)
+        return _convert.recorded_events(response)
 
     async def get_model(
         self, name: str = "", version: int = 0, *, timeout_s: float | None = None
@@ -135,7 +217,7 @@ class AsyncRecommenderClient:
         Raises:
             NotFoundError: the server has no such model version.
         """
-        request = _calls.get_model_request(name, version)
+        request = _requests.get_model_request(name, version)
         limit_s = self._limit_s(timeout_s)
         with self._guard.translated_errors():
             response = await self._connection().models.GetModel(request, timeout=limit_s)
@@ -169,7 +251,7 @@ class AsyncRecommenderClient:
         # Imported here because few programs ask.
         from grpc_health.v1 import health_pb2
 
-        request = _calls.filled(health_pb2.HealthCheckRequest(), service=service)
+        request = filled(health_pb2.HealthCheckRequest(), service=service)
         limit_s = self._limit_s(timeout_s)
         try:
             with self._guard.translated_errors():

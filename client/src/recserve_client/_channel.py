@@ -7,7 +7,12 @@ from typing import Final
 import grpc
 from grpc import aio
 
-_SERVICES: Final = ("recserve.v1.RecommendationService", "recserve.v1.ModelService")
+# Every call of theirs may be repeated: reads, and events that bear an id.
+_SERVICES: Final = (
+    "recserve.v1.FeedbackService",
+    "recserve.v1.ModelService",
+    "recserve.v1.RecommendationService",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

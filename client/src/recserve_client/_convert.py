@@ -1,23 +1,30 @@
 """Protobuf messages to the values of `_types.py`; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from recserve.v1 import feedback_service_pb2 as feedback_pb
 from recserve.v1 import model_service_pb2 as model_pb
 from recserve.v1 import recommendation_service_pb2 as recommendation_pb
 
 from ._errors import ServerError
 from ._types import (
+    AttributeValue,
+    Contribution,
+    Explanation,
     FallbackReason,
     HealthStatus,
     ModelState,
     ModelVersion,
+    RankedItems,
     Recommendation,
     RecommendationSource,
+    RecordedEvents,
     ScoredItem,
+    SimilarItems,
 )
 
 _SOURCES: Final[Mapping[int, RecommendationSource]] = {
@@ -50,15 +57,22 @@ _HEALTH_STATUSES: Final[Mapping[int, HealthStatus]] = {
 }
 
 
-def recommendation(user_id: str, response: recommendation_pb.RecommendResponse) -> Recommendation:
-    """Converts an answer to `user_id`; the response itself does not name the user."""
+def recommendation(
+    request: recommendation_pb.RecommendRequest, response: recommendation_pb.RecommendResponse
+) -> Recommendation:
+    """Converts the answer to `request`, which is kept for asking for more."""
     return Recommendation(
-        user_id=user_id,
-        items=tuple(ScoredItem(item.item_id, item.score, item.title) for item in response.items),
+        user_id=request.user_id,
+        items=_items(response.items),
         source=_SOURCES.get(response.source, RecommendationSource.UNKNOWN),
         fallback_reason=_FALLBACK_REASONS.get(response.fallback_reason, FallbackReason.UNKNOWN),
         model_name=response.model_name,
         model_version=response.model_version,
+        is_short=response.is_short,
+        unknown_excluded_count=response.unknown_excluded_count,
+        unknown_history_count=response.unknown_history_count,
+        is_degraded=response.is_degraded,
+        _request=request.SerializeToString(),
     )
 
 
@@ -75,8 +89,48 @@ def recommendations(
     if asked != answered:
         raise ServerError(f"the server gave {answered} answers for {asked} users, must be one each")
     return tuple(
-        recommendation(each.user_id, answer)
+        recommendation(each, answer)
         for each, answer in zip(request.requests, response.responses, strict=True)
+    )
+
+
+def ranked_items(
+    request: recommendation_pb.RankItemsRequest, response: recommendation_pb.RankItemsResponse
+) -> RankedItems:
+    """Converts the answer to `request`."""
+    return RankedItems(
+        user_id=request.user_id,
+        items=_items(response.items),
+        source=_SOURCES.get(response.source, RecommendationSource.UNKNOWN),
+        fallback_reason=_FALLBACK_REASONS.get(response.fallback_reason, FallbackReason.UNKNOWN),
+        model_name=response.model_name,
+        model_version=response.model_version,
+        unknown_item_ids=tuple(response.unknown_item_ids),
+        unknown_history_count=response.unknown_history_count,
+        is_degraded=response.is_degraded,
+    )
+
+
+def similar_items(
+    request: recommendation_pb.FindSimilarItemsRequest,
+    response: recommendation_pb.FindSimilarItemsResponse,
+) -> SimilarItems:
+    """Converts the answer to `request`."""
+    return SimilarItems(
+        item_ids=tuple(request.item_ids),
+        items=_items(response.items),
+        model_name=response.model_name,
+        model_version=response.model_version,
+        is_short=response.is_short,
+        unknown_item_count=response.unknown_item_count,
+        unknown_excluded_count=response.unknown_excluded_count,
+    )
+
+
+def recorded_events(response: feedback_pb.RecordEventsResponse) -> RecordedEvents:
+    """Converts what became of recorded events."""
+    return RecordedEvents(
+        recorded_count=response.recorded_count, duplicate_count=response.duplicate_count
     )
 
 
@@ -103,6 +157,42 @@ def model_version(model: model_pb.Model) -> ModelVersion:
 def health_status(number: int) -> HealthStatus:
     """Converts a grpc.health.v1 serving status."""
     return _HEALTH_STATUSES.get(number, HealthStatus.UNKNOWN)
+
+
+def _items(items: Iterable[recommendation_pb.ScoredItem]) -> tuple[ScoredItem, ...]:
+    return tuple(map(_item, items))
+
+
+def _item(item: recommendation_pb.ScoredItem) -> ScoredItem:
+    return ScoredItem(
+        item.item_id,
+        item.score,
+        item.title,
+        retrieval_score=item.retrieval_score if item.HasField("retrieval_score") else None,
+        percentile=item.percentile if item.HasField("percentile") else None,
+        attributes=_attributes(item.attributes),
+        explanation=_explanation(item.explanation) if item.HasField("explanation") else None,
+    )
+
+
+def _explanation(explanation: recommendation_pb.Explanation) -> Explanation:
+    return Explanation(
+        contributions=tuple(
+            Contribution(each.item_id, each.title, each.score) for each in explanation.contributions
+        ),
+        is_popular=explanation.is_popular,
+        is_exact=explanation.is_exact,
+        shared_attributes=_attributes(explanation.shared_attributes),
+    )
+
+
+def _attributes(
+    attributes: Iterable[recommendation_pb.Attribute],
+) -> Mapping[str, AttributeValue]:
+    return {
+        each.name: each.number if each.HasField("number") else tuple(each.texts)
+        for each in attributes
+    }
 
 
 def _datetime(timestamp: Timestamp) -> datetime:

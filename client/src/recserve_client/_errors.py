@@ -2,7 +2,10 @@
 
     RecommenderError               base; also what has no class of its own
       +- InvalidRequestError       the request can never succeed   (also a ValueError)
-      +- NotFoundError             no such model
+      +- NotFoundError             no such model, no such item
+      |    +- NotPersonalError     a personal ranking was wanted, there is none
+      |    +- ModelRetiredError    the version that must answer does not serve
+      +- UnsupportedError          the server or its model cannot do this
       +- OverloadedError           the server shed load, wait and try again
       +- DeadlineExceededError     no answer in time               (also a TimeoutError)
       +- UnavailableError          no server, or none ready        (also a ConnectionError)
@@ -11,6 +14,7 @@
 The gRPC error, where there was one, is the `__cause__`.
 """
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -63,7 +67,19 @@ class InvalidRequestError(RecommenderError, ValueError):
 
 
 class NotFoundError(RecommenderError):
-    """The server has no such model; ask `list_models` what it has."""
+    """The server has no such model, or the model none of the items; `list_models` tells which."""
+
+
+class NotPersonalError(NotFoundError):
+    """Nothing is known of who asks, and popular items were not wanted; ask without `strict`."""
+
+
+class ModelRetiredError(NotFoundError):
+    """The model version that must answer does not serve; begin anew without a version."""
+
+
+class UnsupportedError(RecommenderError):
+    """The server has no store of events, or its model lacks what the request needs."""
 
 
 class OverloadedError(RecommenderError):
@@ -85,6 +101,7 @@ class ServerError(RecommenderError):
 _CLASS_OF: Final[Mapping[grpc.StatusCode, type[RecommenderError]]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
     grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.FAILED_PRECONDITION: UnsupportedError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
@@ -95,6 +112,22 @@ _CLASS_OF: Final[Mapping[grpc.StatusCode, type[RecommenderError]]] = {
     grpc.StatusCode.UNKNOWN: ServerError,
     grpc.StatusCode.DATA_LOSS: ServerError,
 }
+_CLASS_OF_REASON: Final[Mapping[str, type[RecommenderError]]] = {
+    "NOT_PERSONAL": NotPersonalError,
+    "VERSION_RETIRED": ModelRetiredError,
+}
+
+
+def refusal(place: str, value: object, allowed: str) -> InvalidRequestError:
+    """Makes the exception for a value that cannot be sent."""
+    return violating(place, f"is {reprlib.repr(value)}, must be {allowed}")
+
+
+def violating(place: str, description: str) -> InvalidRequestError:
+    """Makes the exception for one violation, worded as the server words its own."""
+    error = InvalidRequestError(f"{place}: {description}")
+    error.violations = (FieldViolation(place, description),)
+    return error
 
 
 @dataclass(slots=True)
@@ -126,8 +159,7 @@ def from_rpc_error(error: grpc.RpcError) -> RecommenderError:
     request_id = details.request_id or _text(
         trailing.get(_REQUEST_ID_KEY) or _metadata(error, "initial_metadata").get(_REQUEST_ID_KEY)
     )
-    error_class = _CLASS_OF.get(code, RecommenderError) if code else RecommenderError
-    ours = error_class(
+    ours = _class_of(code, details.reason)(
         _message(code, text, details),
         reason=details.reason,
         retry_after_s=details.retry_after_s,
@@ -136,6 +168,13 @@ def from_rpc_error(error: grpc.RpcError) -> RecommenderError:
     if isinstance(ours, InvalidRequestError):
         ours.violations = details.violations
     return ours
+
+
+def _class_of(code: grpc.StatusCode | None, reason: str) -> type[RecommenderError]:
+    general = _CLASS_OF.get(code, RecommenderError) if code else RecommenderError
+    special = _CLASS_OF_REASON.get(reason, general)
+    # A reason may narrow its code's class down, never gainsay it.
+    return special if issubclass(special, general) else general
 
 
 def _message(code: grpc.StatusCode | None, text: str, details: _Details) -> str:

@@ -14,6 +14,8 @@ from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
+from recserve.v1 import feedback_service_pb2 as feedback_pb
+from recserve.v1 import feedback_service_pb2_grpc as feedback_grpc
 from recserve.v1 import model_service_pb2 as model_pb
 from recserve.v1 import model_service_pb2_grpc as model_grpc
 from recserve.v1 import recommendation_service_pb2 as recommendation_pb
@@ -26,7 +28,11 @@ PATIENT = {"timeout_s": 30.0}
 Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 
-class Server(recommendation_grpc.RecommendationServiceServicer, model_grpc.ModelServiceServicer):
+class Server(
+    recommendation_grpc.RecommendationServiceServicer,
+    model_grpc.ModelServiceServicer,
+    feedback_grpc.FeedbackServiceServicer,
+):
     """Remembers what it was asked; answers as its handlers say."""
 
     def __init__(self) -> None:
@@ -38,6 +44,11 @@ class Server(recommendation_grpc.RecommendationServiceServicer, model_grpc.Model
         self.released = threading.Event()
         self.handle_recommend: Handler = lambda request, context: personal_response()
         self.handle_batch_recommend: Handler = self._each_as_by_recommend
+        self.handle_find_similar_items: Handler = lambda request, context: similar_response()
+        self.handle_rank_items: Handler = lambda request, context: ranked_response()
+        self.handle_record_events: Handler = lambda request, context: (
+            feedback_pb.RecordEventsResponse(recorded_count=len(request.events))
+        )
         self.handle_get_model: Handler = lambda request, context: model_pb.GetModelResponse(
             model=model_pb.Model(name=request.name or "films", version=request.version or 3)
         )
@@ -48,6 +59,15 @@ class Server(recommendation_grpc.RecommendationServiceServicer, model_grpc.Model
 
     def BatchRecommend(self, request, context):  # noqa: N802
         return self._answer(self.handle_batch_recommend, request, context)
+
+    def FindSimilarItems(self, request, context):  # noqa: N802
+        return self._answer(self.handle_find_similar_items, request, context)
+
+    def RankItems(self, request, context):  # noqa: N802
+        return self._answer(self.handle_rank_items, request, context)
+
+    def RecordEvents(self, request, context):  # noqa: N802
+        return self._answer(self.handle_record_events, request, context)
 
     def GetModel(self, request, context):  # noqa: N802
         return self._answer(self.handle_get_model, request, context)
@@ -76,7 +96,7 @@ class Server(recommendation_grpc.RecommendationServiceServicer, model_grpc.Model
         trailing: tuple[tuple[str, str | bytes], ...] = (),
         initial: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        """Makes Recommend and BatchRecommend fail, with google.rpc details if any are given."""
+        """Makes all calls but those on models fail, with google.rpc details if any are given."""
 
         def handler(request, context):
             if initial:
@@ -86,17 +106,22 @@ class Server(recommendation_grpc.RecommendationServiceServicer, model_grpc.Model
             context.set_trailing_metadata(trailing)
             context.abort(code, message)
 
-        self.handle_recommend = handler
+        self.handle_recommend = self.handle_find_similar_items = handler
+        self.handle_rank_items = self.handle_record_events = handler
 
     def fail_times(self, count: int, code: grpc.StatusCode) -> None:
-        """Makes Recommend and BatchRecommend fail `count` times, then answer."""
+        """Makes Recommend, BatchRecommend and RecordEvents fail `count` times, then answer."""
 
-        def handler(request, context):
-            if len(self.requests) <= count:
-                context.abort(code, "not yet")
-            return personal_response()
+        def after_failures(answer: Handler) -> Handler:
+            def handler(request, context):
+                if len(self.requests) <= count:
+                    context.abort(code, "not yet")
+                return answer(request, context)
 
-        self.handle_recommend = handler
+            return handler
+
+        self.handle_recommend = after_failures(self.handle_recommend)
+        self.handle_record_events = after_failures(self.handle_record_events)
 
     def block(self) -> None:
         """Makes Recommend and BatchRecommend wait until the test ends or sets `released`."""
@@ -130,6 +155,23 @@ def personal_response() -> recommendation_pb.RecommendResponse:
     )
 
 
+def similar_response() -> recommendation_pb.FindSimilarItemsResponse:
+    return recommendation_pb.FindSimilarItemsResponse(
+        items=[recommendation_pb.ScoredItem(item_id="172", score=0.75, title="Amélie")],
+        model_name="films",
+        model_version=3,
+    )
+
+
+def ranked_response() -> recommendation_pb.RankItemsResponse:
+    return recommendation_pb.RankItemsResponse(
+        items=[recommendation_pb.ScoredItem(item_id="172", score=2.5, title="Amélie")],
+        source=recommendation_pb.RECOMMENDATION_SOURCE_USER_ID,
+        model_name="films",
+        model_version=3,
+    )
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     servicer = Server()
@@ -137,6 +179,7 @@ def server() -> Iterator[Server]:
         running = grpc.server(pool)
         recommendation_grpc.add_RecommendationServiceServicer_to_server(servicer, running)
         model_grpc.add_ModelServiceServicer_to_server(servicer, running)
+        feedback_grpc.add_FeedbackServiceServicer_to_server(servicer, running)
         health_pb2_grpc.add_HealthServicer_to_server(servicer.health, running)
         servicer.target = f"127.0.0.1:{running.add_insecure_port('127.0.0.1:0')}"
         running.start()

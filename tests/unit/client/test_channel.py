@@ -4,7 +4,7 @@ import json
 import grpc
 import pytest
 
-from recserve.v1 import model_service_pb2, recommendation_service_pb2
+from recserve.v1 import feedback_service_pb2, model_service_pb2, recommendation_service_pb2
 from recserve_client import ChannelConfig, RecommenderClient
 from recserve_client._channel import channel_options, checked_target
 
@@ -32,7 +32,7 @@ def test_only_unavailable_is_retried_and_that_for_every_service_of_the_contract(
     }
     assert {name["service"] for name in method_config["name"]} == {
         service.full_name
-        for module in (recommendation_service_pb2, model_service_pb2)
+        for module in (feedback_service_pb2, model_service_pb2, recommendation_service_pb2)
         for service in module.DESCRIPTOR.services_by_name.values()
     }
 

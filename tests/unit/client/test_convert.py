@@ -1,22 +1,31 @@
+import dataclasses
 from datetime import UTC, datetime
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2
 
+from recserve.v1 import feedback_service_pb2 as feedback_pb
 from recserve.v1 import model_service_pb2 as model_pb
 from recserve.v1 import recommendation_service_pb2 as recommendation_pb
 from recserve_client import (
+    Contribution,
+    Explanation,
     FallbackReason,
     HealthStatus,
     ModelState,
     ModelVersion,
+    RankedItems,
     Recommendation,
     RecommendationSource,
+    RecordedEvents,
     ScoredItem,
     ServerError,
+    SimilarItems,
     _convert,
 )
+
+ASKED = recommendation_pb.RecommendRequest(user_id="42")
 
 
 def test_a_personal_response_keeps_every_field() -> None:
@@ -25,27 +34,101 @@ def test_a_personal_response_keeps_every_field() -> None:
         source=recommendation_pb.RECOMMENDATION_SOURCE_USER_ID,
         model_name="films",
         model_version=2**53 + 1,
+        is_short=True,
+        unknown_excluded_count=1,
+        unknown_history_count=2,
+        is_degraded=True,
     )
 
-    assert _convert.recommendation("42", response) == Recommendation(
+    assert _convert.recommendation(ASKED, response) == Recommendation(
         user_id="42",
         items=(ScoredItem("50", 4.5, "Star Wars"),),
         source=RecommendationSource.USER_ID,
         fallback_reason=None,
         model_name="films",
         model_version=2**53 + 1,
+        is_short=True,
+        unknown_excluded_count=1,
+        unknown_history_count=2,
+        is_degraded=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "message", "added"),
+    [
+        (Recommendation, recommendation_pb.RecommendResponse, {"user_id", "_request"}),
+        (RankedItems, recommendation_pb.RankItemsResponse, {"user_id"}),
+        (SimilarItems, recommendation_pb.FindSimilarItemsResponse, {"item_ids"}),
+        (ScoredItem, recommendation_pb.ScoredItem, set()),
+        (Explanation, recommendation_pb.Explanation, set()),
+        (Contribution, recommendation_pb.Contribution, set()),
+        (RecordedEvents, feedback_pb.RecordEventsResponse, set()),
+    ],
+)
+def test_a_value_has_all_fields_of_its_message(ours, message, added) -> None:
+    fields = {field.name for field in message.DESCRIPTOR.fields}
+
+    assert {field.name for field in dataclasses.fields(ours)} == fields | added
+
+
+def test_ranked_items_keep_every_field() -> None:
+    request = recommendation_pb.RankItemsRequest(user_id="42")
+    response = recommendation_pb.RankItemsResponse(
+        items=[recommendation_pb.ScoredItem(item_id="50", score=4.5, title="Star Wars")],
+        source=recommendation_pb.RECOMMENDATION_SOURCE_POPULARITY,
+        fallback_reason=recommendation_pb.FALLBACK_REASON_NO_QUERY_TOWER,
+        model_name="films",
+        model_version=3,
+        unknown_item_ids=["9", "8"],
+        unknown_history_count=2,
+        is_degraded=True,
+    )
+
+    assert _convert.ranked_items(request, response) == RankedItems(
+        user_id="42",
+        items=(ScoredItem("50", 4.5, "Star Wars"),),
+        source=RecommendationSource.POPULARITY,
+        fallback_reason=FallbackReason.NO_QUERY_TOWER,
+        model_name="films",
+        model_version=3,
+        unknown_item_ids=("9", "8"),
+        unknown_history_count=2,
+        is_degraded=True,
+    )
+
+
+def test_similar_items_keep_every_field() -> None:
+    request = recommendation_pb.FindSimilarItemsRequest(item_ids=["1", "2"])
+    response = recommendation_pb.FindSimilarItemsResponse(
+        items=[recommendation_pb.ScoredItem(item_id="50", score=0.5, title="Star Wars")],
+        model_name="films",
+        model_version=3,
+        is_short=True,
+        unknown_item_count=1,
+        unknown_excluded_count=2,
+    )
+
+    assert _convert.similar_items(request, response) == SimilarItems(
+        item_ids=("1", "2"),
+        items=(ScoredItem("50", 0.5, "Star Wars"),),
+        model_name="films",
+        model_version=3,
+        is_short=True,
+        unknown_item_count=1,
+        unknown_excluded_count=2,
     )
 
 
 def test_a_fallback_names_its_reason(popular_response) -> None:
-    ranking = _convert.recommendation("9999", popular_response)
+    ranking = _convert.recommendation(ASKED, popular_response)
 
     assert ranking.source is RecommendationSource.POPULARITY
     assert ranking.fallback_reason is FallbackReason.UNKNOWN_USER
 
 
 def test_an_empty_response_converts() -> None:
-    ranking = _convert.recommendation("42", recommendation_pb.RecommendResponse())
+    ranking = _convert.recommendation(ASKED, recommendation_pb.RecommendResponse())
 
     assert ranking.items == ()
     assert ranking.source is RecommendationSource.UNKNOWN
@@ -129,7 +212,7 @@ def test_numbers_of_a_newer_contract_become_unknown() -> None:
     response = recommendation_pb.RecommendResponse.FromString(
         recommendation_pb.RecommendResponse(source=77, fallback_reason=78).SerializeToString()
     )
-    ranking = _convert.recommendation("42", response)
+    ranking = _convert.recommendation(ASKED, response)
 
     assert ranking.source is RecommendationSource.UNKNOWN
     assert ranking.fallback_reason is FallbackReason.UNKNOWN

@@ -8,11 +8,14 @@ from google.rpc import error_details_pb2 as details_pb
 from recserve_client import (
     DeadlineExceededError,
     InvalidRequestError,
+    ModelRetiredError,
     NotFoundError,
+    NotPersonalError,
     OverloadedError,
     RecommenderError,
     ServerError,
     UnavailableError,
+    UnsupportedError,
 )
 from recserve_client._channel import ChannelConfig
 from recserve_client._errors import FieldViolation, from_rpc_error
@@ -48,6 +51,13 @@ def caught_by(ask, **kwargs) -> RecommenderError:
         (Code.INVALID_ARGUMENT, InvalidRequestError, [], "", None),
         (Code.INVALID_ARGUMENT, InvalidRequestError, [INVALID], "INVALID_FIELDS", None),
         (Code.NOT_FOUND, NotFoundError, [info("MODEL_UNKNOWN", name="x")], "MODEL_UNKNOWN", None),
+        (Code.NOT_FOUND, NotFoundError, [info("ITEM_UNKNOWN")], "ITEM_UNKNOWN", None),
+        (Code.NOT_FOUND, NotPersonalError, [info("NOT_PERSONAL")], "NOT_PERSONAL", None),
+        (Code.NOT_FOUND, ModelRetiredError, [info("VERSION_RETIRED")], "VERSION_RETIRED", None),
+        (Code.FAILED_PRECONDITION, UnsupportedError, [info("NOT_IN_MODEL")], "NOT_IN_MODEL", None),
+        (Code.FAILED_PRECONDITION, UnsupportedError, [], "", None),
+        # A reason does not overrule the code.
+        (Code.INTERNAL, ServerError, [info("VERSION_RETIRED")], "VERSION_RETIRED", None),
         (Code.RESOURCE_EXHAUSTED, OverloadedError, [FULL, retry_in(0.25)], "QUEUE_FULL", 0.25),
         (Code.RESOURCE_EXHAUSTED, OverloadedError, [retry_in(2), FULL], "QUEUE_FULL", 2.0),
         (Code.RESOURCE_EXHAUSTED, OverloadedError, [details_pb.RetryInfo()], "", None),
@@ -194,11 +204,14 @@ def test_an_asyncio_error_without_metadata_converts() -> None:
     [
         DeadlineExceededError,
         InvalidRequestError,
+        ModelRetiredError,
         NotFoundError,
+        NotPersonalError,
         OverloadedError,
         RecommenderError,
         ServerError,
         UnavailableError,
+        UnsupportedError,
     ],
 )
 def test_exceptions_survive_a_process_boundary(error_class) -> None:

@@ -5,12 +5,17 @@ import pickle
 import pytest
 
 from recserve_client import (
+    Contribution,
+    Explanation,
     FallbackReason,
     ModelState,
     ModelVersion,
+    RankedItems,
     Recommendation,
     RecommendationSource,
+    RecordedEvents,
     ScoredItem,
+    SimilarItems,
 )
 
 
@@ -45,6 +50,42 @@ def model_version() -> ModelVersion:
     )
 
 
+def explained_item() -> ScoredItem:
+    return ScoredItem(
+        "50",
+        4.5,
+        "Star Wars",
+        attributes={"year": 1977.0, "genres": ("War",)},
+        explanation=Explanation(
+            contributions=(Contribution("172", "Amélie", 0.25),),
+            shared_attributes={"genres": ("War",)},
+        ),
+    )
+
+
+def ranked_items(*items: ScoredItem) -> RankedItems:
+    return RankedItems(
+        user_id="42",
+        items=items,
+        source=RecommendationSource.HISTORY,
+        fallback_reason=None,
+        model_name="films",
+        model_version=3,
+    )
+
+
+def similar_items(*items: ScoredItem) -> SimilarItems:
+    return SimilarItems(item_ids=("1",), items=items, model_name="films", model_version=3)
+
+
+@pytest.mark.parametrize("make", [ranked_items, similar_items])
+def test_ranked_and_similar_items_iterate_in_order(make) -> None:
+    ranking = make(ScoredItem("172", 2.0, ""), ScoredItem("50", 1.0, ""))
+
+    assert [item.item_id for item in ranking] == ["172", "50"]
+    assert len(ranking) == 2
+
+
 def test_a_recommendation_iterates_over_its_items_in_order() -> None:
     assert [item.item_id for item in recommendation()] == ["50", "172"]
     assert len(recommendation()) == 2
@@ -66,11 +107,29 @@ def test_a_ranking_is_personal_unless_it_fell_back(source, fallback_reason, pers
     assert ranking.is_personal is personal
 
 
-@pytest.mark.parametrize("value", [recommendation(), model_version()])
+@pytest.mark.parametrize(
+    "value",
+    [
+        recommendation(),
+        recommendation(items=(explained_item(),), _request=b"asked"),
+        ranked_items(explained_item()),
+        similar_items(explained_item()),
+        RecordedEvents(recorded_count=1, duplicate_count=2),
+        model_version(),
+    ],
+)
 def test_values_are_frozen_hashable_and_survive_copy_and_pickle(value) -> None:
     assert {value, copy.deepcopy(value), pickle.loads(pickle.dumps(value))} == {value}
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(value, dataclasses.fields(value)[0].name, "other")
+
+
+def test_what_was_asked_goes_along_when_a_recommendation_is_copied() -> None:
+    asked = recommendation(_request=b"asked")
+
+    copies = [copy.deepcopy(asked), pickle.loads(pickle.dumps(asked))]
+
+    assert [each._request for each in copies] == [b"asked", b"asked"]
 
 
 def test_enums_read_as_lower_case_text() -> None:
