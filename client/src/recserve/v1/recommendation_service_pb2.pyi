@@ -894,8 +894,8 @@ class Explanation(_message.Message):
     """
     @_builtins.property
     def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contribution]:
-        """The history's items that raised the score most, at most 3, most first; none if
-        the ranking is not personal.
+        """The history's items that raised the score most, at most 3, most first, the item
+        itself left out; none if the ranking is not personal.
         """
 
     @_builtins.property

@@ -105,10 +105,10 @@ class Teller:
         parts: NDArray[np.float32],
         is_exact: bool,
     ) -> Why:
-        best = np.argsort(-parts, kind="stable")[:_MOST_CONTRIBUTIONS]
-        contributions = tuple(
-            (int(entries[place]), float(parts[place])) for place in best if parts[place] > 0
-        )
+        # That somebody took an item is no reason to offer it.
+        speaks = np.flatnonzero((parts > 0) & (entries != item_row))
+        best = speaks[np.argsort(-parts[speaks], kind="stable")][:_MOST_CONTRIBUTIONS]
+        contributions = tuple((int(entries[place]), float(parts[place])) for place in best)
         return Why(
             contributions, is_exact, self._shared(item_row, [row for row, _ in contributions])
         )
