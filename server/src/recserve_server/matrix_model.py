@@ -41,6 +41,8 @@ class MatrixModel:
     """Items that the first stage hands to the second."""
     attributes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values by name of the attribute, one per item."""
+    percentiles: Sequence[tuple[float, float]] = ()
+    """Percentages, ascending, and the scores that so much of all scores lies below."""
 
     def publish(self, models_dir: Path, name: str = "films", version: int = 1) -> Path:
         """Writes an artifact of docs/artifact.md but for the SavedModel; returns its folder.
@@ -75,6 +77,8 @@ class MatrixModel:
             item_count=item_count,
             ranking_candidates=self.candidates,
         )
+        for percent, score in self.percentiles:
+            model.score_percentiles.add(percent=percent, score=score)
         if self.age_scores is not None:
             model.query_features.add(name="age", kind="number", mean=30, deviation=10)
         write_manifest(folder, model)
