@@ -1,6 +1,7 @@
 import hashlib
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ def artifact() -> Artifact:
     return Artifact(
         model=RetrievalModel(Embeddings(draw(3), draw(5))),
         users=UserTable(["1", "2", "10"]),
-        histories=Histories(np.array([0, 2, 2, 3]), np.array([0, 2, 1], np.int32)),
+        histories=Histories(
+            np.array([0, 2, 2, 3]), np.array([0, 2, 1], np.int32), np.array([4, 1.5, 5], np.float32)
+        ),
         items=ItemTable(
             ["1", "2", "3", "4", "5"],
             ["A (1995)", "B", "B", "Ünïcode (2001)", ""],
@@ -85,7 +88,39 @@ def test_the_tables_read_back_as_they_were(tmp_path: Path) -> None:
         "year": [1995, None, None, 2001, None],
         "genres": [["Drama"], [], ["Comedy", "Drama"], [], []],
     }
-    assert users == {"user_id": written.users.ids, "history": HISTORIES}
+    assert users == {
+        "user_id": written.users.ids,
+        "history": HISTORIES,
+        "history_rating": [[4, 1.5], [], [5]],
+    }
+
+
+def test_where_there_are_no_ratings_the_column_of_them_holds_nan(tmp_path: Path) -> None:
+    unrated = artifact()
+    histories = Histories(unrated.histories.offsets, unrated.histories.item_rows)
+
+    folder = publish(replace(unrated, histories=histories), tmp_path)
+
+    ratings = pa.ipc.open_file(str(folder / "users.arrow")).read_all()["history_rating"]
+    assert ratings.type == pa.large_list(pa.float32())
+    assert ratings.null_count == 0
+    assert [len(each) for each in ratings.to_pylist()] == [2, 0, 1]
+    assert np.isnan(np.concatenate(ratings.to_pylist())).all()
+
+
+def test_the_manifest_tells_the_distribution_of_scores_afresh_each_time(tmp_path: Path) -> None:
+    twice = artifact()
+
+    folders = [publish(twice, tmp_path) for _ in range(2)]
+
+    first, second = (
+        json.loads((folder / "manifest.json").read_text())["model"]["score_percentiles"]
+        for folder in folders
+    )
+    scores = twice.model.embeddings.score(np.arange(3))
+    assert first == second
+    assert first[50] == {"percent": 50.0, "score": pytest.approx(np.median(scores))}
+    assert first[-1]["score"] == pytest.approx(scores.max())
 
 
 def save_another_model(index: ExactIndex, folder: Path) -> None:

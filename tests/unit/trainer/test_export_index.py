@@ -14,7 +14,7 @@ from recserve_trainer.artifact.export import Artifact, publish
 from recserve_trainer.config import IndexConfig
 from recserve_trainer.datasets.clustered import clustered_vectors
 from recserve_trainer.errors import ExportError, IndexUnavailableError
-from recserve_trainer.indexes.scann import ScannConfig
+from recserve_trainer.indexes.scann_proposals import ScannConfig
 from recserve_trainer.interactions import Histories
 from recserve_trainer.retrieval import Embeddings, RetrievalModel
 from recserve_trainer.tables import ItemTable, UserTable

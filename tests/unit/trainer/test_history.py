@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recserve_trainer.artifact.arrow_files import write_users
 from recserve_trainer.config import SplitConfig
 from recserve_trainer.evaluation.baselines import item_counts
 from recserve_trainer.evaluation.split import Split, split_by_time
@@ -17,8 +19,8 @@ from recserve_trainer.families.history import HistoryTraining, main_directions
 from recserve_trainer.fit_configs import HistoryConfig
 from recserve_trainer.indexes.exact import ExactIndex
 from recserve_trainer.indexes.scann import ScannIndex
-from recserve_trainer.interactions import Dataset, Interactions
-from recserve_trainer.learning.ials import Confidences, RatingScale, distinct_pairs, fit_ials
+from recserve_trainer.interactions import Dataset, Histories, Interactions, distinct_pairs
+from recserve_trainer.learning.ials import Confidences, RatingScale, fit_ials
 from recserve_trainer.learning.side_information import side_information
 from recserve_trainer.retrieval import Queries, RetrievalModel
 from recserve_trainer.tables import ItemTable, UserTable, category_column, number_column
@@ -112,6 +114,19 @@ def test_users_of_the_table_are_embedded_as_their_training_histories(
 
     assert embed(model, of_training()) == pytest.approx(users, abs=1e-4)
     assert model.stages.query_tower.oracle(of_training()) == pytest.approx(users, abs=1e-4)
+
+
+def test_the_published_histories_and_ratings_embed_as_the_users_they_are_of(
+    model: RetrievalModel, tmp_path: Path
+) -> None:
+    dataset, split = two_tastes()
+    write_users(tmp_path / "users", dataset.users, Histories.rated(USERS, split.train))
+    table = pa.ipc.open_file(str(tmp_path / "users")).read_all().to_pydict()
+    pairs = map(zip, table["history"], table["history_rating"])
+
+    assert embed(model, queries(*map(list, pairs))) == pytest.approx(
+        model.embeddings.users, abs=1e-4
+    )
 
 
 def test_the_saved_tower_computes_what_numpy_does(model: RetrievalModel, tmp_path: Path) -> None:

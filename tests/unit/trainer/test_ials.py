@@ -8,12 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recserve_trainer.fit_configs import HistoryConfig
-from recserve_trainer.interactions import Interactions
 from recserve_trainer.learning.ials import (
     Columns,
     Confidences,
     RatingScale,
-    distinct_pairs,
     fit_ials,
     regularisation,
     solve_rows,
@@ -174,18 +172,3 @@ def test_a_better_rating_is_never_less_sure(ratings: list[float], least: float) 
     assert (np.diff(found) >= 0).all()
     assert found.min() >= least * (1 - 1e-12)
     assert found.max() <= 1
-
-
-def test_of_a_pair_that_came_twice_the_newest_rating_is_kept() -> None:
-    twice = Interactions(
-        np.array([1, 0, 1, 1, 1], np.int32),
-        np.array([3, 3, 3, 0, 0], np.int32),
-        np.array([5, 2, 1, 2, 4], np.float32),
-        np.array([10, 5, 20, 7, 7]),
-    )
-
-    kept = distinct_pairs(twice)
-
-    assert kept.user_rows.tolist() == [0, 1, 1]
-    assert kept.item_rows.tolist() == [3, 0, 3]
-    assert kept.ratings.tolist() == [2, 4, 1]

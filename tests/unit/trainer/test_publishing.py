@@ -56,7 +56,7 @@ def files_of_at_most(size_bytes: int) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("too_large", "content"),
     [
-        ("variables/variables.data-00000-of-00001", {"length": 10_000}),
+        ("variables/variables.data-00000-of-00001", {"length": 500}),
         ("items.arrow", {"title": "x" * 100_000}),
         ("manifest.json", {"arguments": 5000}),
     ],

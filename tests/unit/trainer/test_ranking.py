@@ -73,7 +73,7 @@ def recommend(folder: Path, k: int) -> dict[str, np.ndarray]:
 
 
 def test_what_was_written_passes_the_gate(folder: Path, model: RetrievalModel) -> None:
-    check_stages(folder, model.stages, SEEN)
+    check_stages(folder, model, SEEN)
 
 
 @pytest.mark.parametrize("k", [5, 20, 35])
@@ -126,7 +126,7 @@ def test_a_network_can_be_the_second_stage(tmp_path: Path) -> None:
     ExactIndex(model.embeddings, model.stages).save(tmp_path)
 
     assert isinstance(model.stages.ranker, DcnRanker)
-    check_stages(tmp_path, model.stages, SEEN)
+    check_stages(tmp_path, model, SEEN)
 
 
 def test_progress_is_told_in_numbers(fitted: tuple[RetrievalModel, dict[str, float]]) -> None:

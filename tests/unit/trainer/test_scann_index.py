@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from recserve_trainer.evaluation.metrics import top_k
 from recserve_trainer.indexes.exact import ExactIndex
-from recserve_trainer.indexes.scann import ScannConfig, ScannIndex
+from recserve_trainer.indexes.scann import ScannIndex
+from recserve_trainer.indexes.scann_proposals import ScannConfig
 from recserve_trainer.retrieval import Embeddings
 
 pytestmark = [

@@ -45,6 +45,13 @@ class RatedSum(tf.Module):
         vectors = tf.gather(self._items, history[:, 1]) * ratings[:, None]
         return tf.tensor_scatter_nd_add(features, history[:, :1], vectors)
 
+    def contributions(
+        self, history: tf.Tensor, ratings: tf.Tensor, features: tf.Tensor, item_vectors: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        entries = tf.gather(self._items, history[:, 1]) * ratings[:, None]
+        added = tf.linalg.matvec(tf.gather(item_vectors, history[:, 0]), entries)
+        return added, tf.linalg.matvec(item_vectors, features)
+
     def oracle(self, queries: Queries) -> NDArray[np.float32]:
         embedded = queries.features.copy()
         vectors = EMBEDDINGS.items[queries.history[:, 1]] * queries.ratings[:, np.newaxis]

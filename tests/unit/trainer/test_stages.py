@@ -39,19 +39,32 @@ EVERYBODY = np.arange(USERS, dtype=np.int32)
 class SumTower(tf.Module):
     """A query is the sum of the vectors of its history, times its rating or 1, plus its features.
 
-    `graph_factor` other than 1 makes the graph differ from the oracle.
+    `graph_factor` other than 1 makes the graph differ from the oracle, `told_factor` the
+    explanation from the graph.
     """
 
-    def __init__(self, items: NDArray[np.float32], graph_factor: float = 1.0) -> None:
+    def __init__(
+        self, items: NDArray[np.float32], graph_factor: float = 1.0, told_factor: float = 1.0
+    ) -> None:
         super().__init__()
+        self._told_factor = told_factor
         self.features = (Feature("job", "category", tuple("abcd"[: items.shape[1]])),)
         self._vectors, self._factor = items, graph_factor
         self._items = tf.Variable(items)
 
     def embed(self, history: tf.Tensor, ratings: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        return tf.tensor_scatter_nd_add(features, history[:, :1], self._entries(history, ratings))
+
+    def contributions(
+        self, history: tf.Tensor, ratings: tf.Tensor, features: tf.Tensor, item_vectors: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        entries = self._entries(history, ratings) * self._told_factor
+        added = tf.linalg.matvec(tf.gather(item_vectors, history[:, 0]), entries)
+        return added, tf.linalg.matvec(item_vectors, features)
+
+    def _entries(self, history: tf.Tensor, ratings: tf.Tensor) -> tf.Tensor:
         ratings = tf.where(tf.math.is_nan(ratings), 1.0, ratings)
-        vectors = tf.gather(self._items, history[:, 1]) * ratings[:, None] * self._factor
-        return tf.tensor_scatter_nd_add(features, history[:, :1], vectors)
+        return tf.gather(self._items, history[:, 1]) * ratings[:, None] * self._factor
 
     def oracle(self, queries: Queries) -> NDArray[np.float32]:
         embedded = queries.features.copy()
@@ -106,7 +119,7 @@ def test_both_stages_pass_the_gate_as_they_were_made(tmp_path: Path) -> None:
     save(tmp_path, stages)
 
     check_parity(tmp_path, EMBEDDINGS, HISTORIES)
-    check_stages(tmp_path, stages, HISTORIES)
+    check_stages(tmp_path, RetrievalModel(EMBEDDINGS, stages), HISTORIES)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +127,8 @@ def test_both_stages_pass_the_gate_as_they_were_made(tmp_path: Path) -> None:
     [
         (Stages(query_tower=SumTower(EMBEDDINGS.items, graph_factor=1.01)), "query tower"),
         (Stages(query_tower=SumTower(EMBEDDINGS.items, graph_factor=np.nan)), "query tower"),
+        (Stages(query_tower=SumTower(EMBEDDINGS.items, told_factor=1.01)), "explanation"),
+        (Stages(query_tower=SumTower(EMBEDDINGS.items, told_factor=np.nan)), "explanation"),
         (Stages(ranker=EvenFirst(CANDIDATES, graph_factor=1.01)), "ranker"),
     ],
 )
@@ -123,7 +138,7 @@ def test_a_stage_that_computes_anything_else_is_named(
     save(tmp_path, stages)
 
     with pytest.raises(ExportError, match=f"the exported {stage} differs from the trainer by"):
-        check_stages(tmp_path, stages, HISTORIES)
+        check_stages(tmp_path, RetrievalModel(EMBEDDINGS, stages), HISTORIES)
 
 
 @pytest.mark.parametrize("kind", ["exact", "scann"])
@@ -180,7 +195,23 @@ def test_a_query_of_history_and_features_finds_what_its_vector_finds(tmp_path: P
     assert embedded == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_model_of_one_stage_has_no_signatures_for_the_others(tmp_path: Path) -> None:
-    signatures = tf.saved_model.load(str(save(tmp_path, Stages()))).signatures
+ALWAYS = {
+    *("recommend", "retrieve", "embed_users", "search", "search_eligible", "score_items"),
+    *("embed_items", "search_similar"),
+}
 
-    assert set(signatures) == {"recommend", "retrieve", "search", "embed_users"}
+
+@pytest.mark.parametrize(
+    ("stages", "others"),
+    [
+        (Stages(), set()),
+        (Stages(query_tower=SumTower(EMBEDDINGS.items)), {"embed_queries", "explain"}),
+        (Stages(ranker=EvenFirst(CANDIDATES)), {"rank"}),
+    ],
+)
+def test_signatures_of_a_stage_are_there_if_the_model_has_it(
+    tmp_path: Path, stages: Stages, others: set[str]
+) -> None:
+    signatures = tf.saved_model.load(str(save(tmp_path, stages))).signatures
+
+    assert set(signatures) == ALWAYS | others

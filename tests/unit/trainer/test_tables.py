@@ -10,7 +10,9 @@ from recserve_trainer.tables import (
 )
 
 
-@pytest.mark.parametrize("name", ["item_id", "title", "train_count", "user_id", "history"])
+@pytest.mark.parametrize(
+    "name", ["item_id", "title", "train_count", "user_id", "history", "history_rating"]
+)
 def test_an_attribute_cannot_take_the_name_of_a_column_of_the_artifact(name: str) -> None:
     with pytest.raises(ValueError, match=f"cannot be called '{name}'"):
         ItemTable(["1"], ["One"], {name: number_column([1])})

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "ratings": "hold rating prediction against published results",
     "report": "render a page about a published version",
     "tune": "search for better settings on the validation split",
+    "add-items": "add and retire items of a published version, without learning again",
     "example-shop": "write an invented shop's interactions as CSV, to try own data with",
 }
 """By name, each a module of `recserve_trainer.commands`."""
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = cast(_Command, module)
     parser = command.parser()
     parser.add_argument("--traceback", action="store_true", help="on failure, show where")
-    if name != "report":  # whose --version is a model's
+    if name not in ("report", "add-items"):  # whose --version is a model's
         parser.add_argument("--version", action="version", version=version("recserve-trainer"))
     return _run(command, parser, words)
 

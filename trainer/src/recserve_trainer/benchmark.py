@@ -176,7 +176,7 @@ def _artifact(config: BenchmarkConfig, dataset: Dataset, split: Split, fitted: F
     return Artifact(
         model=fitted.model,
         users=dataset.users,
-        histories=Histories.of(len(dataset.users), split.train),
+        histories=Histories.rated(len(dataset.users), split.train),
         items=dataset.items,
         train_counts=item_counts(split.train, len(dataset.items)),
         manifest=manifest,

@@ -91,7 +91,7 @@ def _fit(
 
 def _test_and_publish(fitted: _Fitted, config: TrainConfig, progress: Progress) -> Published:
     dataset, split, model = fitted.dataset, fitted.split, fitted.fit.model
-    seen = Histories.of(len(dataset.users), split.train, split.validation)
+    seen = Histories.rated(len(dataset.users), split.train, split.validation)
     scorers = baseline_scorers(dataset, fitted.tested.train)
     measured = measure(
         dataset, fitted.tested, seen, {"model": model_scorer(model, seen), **scorers}

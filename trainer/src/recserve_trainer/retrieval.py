@@ -47,8 +47,41 @@ class QueryTower(Protocol):
         """Embeds tensors of the shapes of `Queries` inside a graph: float32 [batch, length]."""
         ...
 
+    def contributions(
+        self, history: Any, ratings: Any, features: Any, item_vectors: Any
+    ) -> tuple[Any, Any]:
+        """Tells inside a graph what every entry of the histories adds to scores.
+
+        Args:
+            history: as of `embed`, and so are `ratings` and `features`.
+            ratings: see there.
+            features: see there.
+            item_vectors: float32 [batch, m, length], of the items asked about at each position.
+
+        Returns:
+            Contributions, float32 [n, m], to the m scores of an entry's position; and the base,
+            float32 [batch, m], which depends on no single entry. A position's contributions in sum,
+            plus its base, are the inner products of the query of `embed` and the items.
+        """
+        ...
+
     def oracle(self, queries: Queries) -> NDArray[np.float32]:
         """Embeds the same by another way, in NumPy where it can be, to hold `embed` against."""
+        ...
+
+
+class ItemTower(Protocol):
+    """From attributes to vectors of items that training never saw; a `tf.Module`, saved too."""
+
+    features: Sequence[Feature]
+    """What the columns of the encoded attributes stand for."""
+
+    def embed(self, features: Any) -> Any:
+        """Embeds float32 [n, width] inside a graph: float32 [n, length]."""
+        ...
+
+    def oracle(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embeds the same in NumPy, to hold `embed` against."""
         ...
 
 
@@ -89,6 +122,8 @@ class Stages:
     """For users by history or features; None where only known ids can be asked for."""
     ranker: Ranker | None = None
     """Second stage of `recommend`."""
+    item_tower: ItemTower | None = None
+    """For items that are added later; None where items are known by id only."""
 
 
 @dataclass(frozen=True, slots=True)

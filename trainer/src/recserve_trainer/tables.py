@@ -8,7 +8,9 @@ import pyarrow as pa
 
 ColumnKind: TypeAlias = Literal["number", "category", "text"]
 """`number`: a quantity. `category`: one value or several out of a set. `text`: words to be read."""
-RESERVED_COLUMNS: Final = frozenset({"item_id", "title", "train_count", "user_id", "history"})
+RESERVED_COLUMNS: Final = frozenset(
+    {"item_id", "title", "train_count", "user_id", "history", "history_rating"}
+)
 """Columns of the artifact's own tables, which no attribute may be called."""
 
 

@@ -27,9 +27,12 @@ def write_users(path: Path, users: UserTable, histories: Histories) -> None:
     """Writes users.arrow: one row per user, in the order of the user tower's rows."""
     offsets = pa.array(histories.offsets, pa.int64())
     item_rows = pa.array(histories.item_rows, pa.int32())
+    _, ratings = histories.rated_pairs(np.arange(len(histories)))
     columns: Columns = {
         "user_id": pa.array(users.ids, pa.string()),
         "history": pa.LargeListArray.from_arrays(offsets, item_rows),
+        # Given as NaN where there is none: a null would be a second array to look at.
+        "history_rating": pa.LargeListArray.from_arrays(offsets, pa.array(ratings, pa.float32())),
     }
     _write(path, columns | _attributes(users.columns))
 

@@ -28,12 +28,15 @@ from recserve_trainer.artifact.card_files import (
 )
 from recserve_trainer.artifact.parity import check_candidates, check_parity, check_vectors
 from recserve_trainer.artifact.projector import write_projector
+from recserve_trainer.artifact.score_distribution import score_percentiles
+from recserve_trainer.artifact.search_parity import check_searches
 from recserve_trainer.artifact.stage_parity import check_stages
 from recserve_trainer.config import IndexConfig
 from recserve_trainer.errors import ExportError
 from recserve_trainer.index_choice import choose_index
 from recserve_trainer.indexes.exact import ExactIndex
-from recserve_trainer.indexes.scann import ScannConfig, ScannIndex
+from recserve_trainer.indexes.scann import ScannIndex
+from recserve_trainer.indexes.scann_proposals import ScannConfig
 from recserve_trainer.interactions import Histories
 from recserve_trainer.retrieval import RetrievalModel
 from recserve_trainer.tables import ItemTable, UserTable
@@ -81,6 +84,7 @@ def publish(artifact: Artifact, models_dir: Path) -> Path:
             artifact.manifest.index.CopyFrom(_write_index(scratch, artifact))
             write_items(scratch / "items.arrow", artifact.items, artifact.train_counts)
             write_users(scratch / "users.arrow", artifact.users, artifact.histories)
+            _describe_scores(artifact)
             artifact.manifest.create_time.GetCurrentTime()
             if artifact.card is not None:
                 _write_card(scratch, artifact, artifact.card)
@@ -98,12 +102,14 @@ def _write_index(folder: Path, artifact: Artifact) -> manifest_pb2.Index:
     if kind == "exact":
         ExactIndex(embeddings, stages).save(folder)
         check_parity(folder, embeddings, histories)
-        check_stages(folder, stages, histories)
+        check_searches(folder, embeddings, histories, is_exact=True)
+        check_stages(folder, artifact.model, histories)
         return manifest_pb2.Index(kind=kind, recall_at_10=1.0)
     artifact.manifest.library_versions["scann"] = importlib.metadata.version("scann")
     ScannIndex(embeddings, artifact.scann, stages).save(folder)
     recall = check_candidates(folder, embeddings, histories)
-    check_stages(folder, stages, histories)
+    check_searches(folder, embeddings, histories, is_exact=False)
+    check_stages(folder, artifact.model, histories)
     if recall < artifact.index.min_recall:
         raise ExportError(
             f"the scann index finds {recall:.4f} of the exact top 10, at least "
@@ -111,6 +117,12 @@ def _write_index(folder: Path, artifact: Artifact) -> manifest_pb2.Index:
             "--min-index-recall"
         )
     return manifest_pb2.Index(kind=kind, recall_at_10=recall)
+
+
+def _describe_scores(artifact: Artifact) -> None:
+    del artifact.manifest.model.score_percentiles[:]
+    percentiles = score_percentiles(artifact.model.embeddings)
+    artifact.manifest.model.score_percentiles.extend(percentiles)
 
 
 def _write_card(folder: Path, artifact: Artifact, evidence: Evidence) -> None:

@@ -9,7 +9,7 @@ from recserve.artifact.v1 import manifest_pb2
 from recserve_trainer.evaluation.metrics import RankingMetrics
 from recserve_trainer.evaluation.split import Split, split_sha256
 from recserve_trainer.interactions import Dataset
-from recserve_trainer.retrieval import QueryTower, RetrievalModel
+from recserve_trainer.retrieval import ItemTower, QueryTower, RetrievalModel
 
 _LIBRARIES: Final = (
     "lightgbm",
@@ -49,6 +49,7 @@ def manifest_of(
             user_count=len(dataset.users),
             item_count=len(dataset.items),
             query_features=_features(model.stages.query_tower),
+            item_features=_features(model.stages.item_tower),
             ranking_candidates=ranker.candidates if ranker else 0,
         ),
         dataset=manifest_pb2.Dataset(
@@ -66,12 +67,17 @@ def manifest_of(
             )
             for name, found in origin.metrics.items()
         ],
-        library_versions={name: importlib.metadata.version(name) for name in _LIBRARIES},
+        library_versions=library_versions(),
         training_arguments={name: str(value) for name, value in origin.arguments.items()},
     )
 
 
-def _features(tower: QueryTower | None) -> list[manifest_pb2.Feature]:
+def library_versions() -> dict[str, str]:
+    """Returns the versions of what a trainer is made of, by distribution name."""
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
+
+
+def _features(tower: QueryTower | ItemTower | None) -> list[manifest_pb2.Feature]:
     return [
         manifest_pb2.Feature(
             name=feature.name,

@@ -17,7 +17,8 @@ from recserve_trainer.retrieval import Embeddings
 _USERS_CHECKED = 256
 _K = 100
 _RECALL_K = 10
-_TOLERANCE = 1e-5
+TOLERANCE = 1e-5
+"""By how much a score may differ, of itself or of 1 if that is more."""
 _LARGEST = 1e15
 
 Ranking: TypeAlias = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -50,7 +51,7 @@ def check_parity(folder: Path, embeddings: Embeddings, histories: Histories) -> 
     """
     recommend = _recommend(folder)
     for chunk in _chunks(embeddings, histories):
-        _check(chunk, recommend(chunk.users, _K, chunk.seen), chunk.unseen_scores(), _difference)
+        _check(chunk, recommend(chunk.users, _K, chunk.seen), chunk.unseen_scores(), difference)
 
 
 def check_candidates(folder: Path, embeddings: Embeddings, histories: Histories) -> float:
@@ -71,10 +72,10 @@ def check_candidates(folder: Path, embeddings: Embeddings, histories: Histories)
     nothing = np.empty((0, 2), np.int32)
     recalls: list[tuple[float, float]] = []
     for chunk in _chunks(embeddings, histories):
-        _check(chunk, recommend(chunk.users, _K, nothing), chunk.scores, _broken_promise)
+        _check(chunk, recommend(chunk.users, _K, nothing), chunk.scores, broken_promise)
         everything = _recalls(recommend(chunk.users, _RECALL_K, nothing), chunk.scores)
         unseen_scores = chunk.unseen_scores()
-        _check(chunk, recommend(chunk.users, _K, chunk.seen), unseen_scores, _broken_promise)
+        _check(chunk, recommend(chunk.users, _K, chunk.seen), unseen_scores, broken_promise)
         unseen = _recalls(recommend(chunk.users, _RECALL_K, chunk.seen), unseen_scores)
         recalls += zip(everything, unseen, strict=True)
     return float(np.mean(recalls, axis=0).min())
@@ -131,8 +132,16 @@ def _check(
             )
 
 
-def _difference(ranking: Ranking, expected: NDArray[np.float32]) -> str:
-    """Returns how a ranking is not the one that follows from the expected scores, or ""."""
+def difference(
+    ranking: Ranking, expected: NDArray[np.float32], tolerance: float = TOLERANCE
+) -> str:
+    """Returns how a ranking is not the one that follows from the expected scores, or "".
+
+    Args:
+        ranking: of one user.
+        expected: float32 [items], -inf where an item must not be found.
+        tolerance: by how much scores may differ, of themselves or of 1 if that is more.
+    """
     rows, scores = ranking
     served = rows[scores > -np.inf]
     oracle = top_k(expected[None, :], len(rows))[0]
@@ -141,17 +150,22 @@ def _difference(ranking: Ranking, expected: NDArray[np.float32]) -> str:
         return f"{len(served)} items instead of {len(oracle)}"
     if len(set(served.tolist())) != len(served):
         return "an item occurs twice"
-    allowed = _TOLERANCE * np.maximum(1, np.abs(expected[oracle]))
+    allowed = tolerance * np.maximum(1, np.abs(expected[oracle]))
     gaps = np.abs(expected[served] - expected[oracle])
     if (gaps > allowed).any() or not np.allclose(
-        scores[: len(served)], expected[served], rtol=_TOLERANCE, atol=_TOLERANCE
+        scores[: len(served)], expected[served], rtol=tolerance, atol=tolerance
     ):
         return f"scores differ by up to {gaps.max():.2g}"
     return ""
 
 
-def _broken_promise(ranking: Ranking, expected: NDArray[np.float32]) -> str:
-    """Returns what no ranking may be, exact or approximate, but this one is, or ""."""
+def broken_promise(
+    ranking: Ranking, expected: NDArray[np.float32], tolerance: float = TOLERANCE
+) -> str:
+    """Returns what no ranking may be, exact or approximate, but this one is, or "".
+
+    Arguments as of `difference`.
+    """
     rows, scores = ranking
     served = rows[scores > -np.inf]
     wanted = min(len(rows), int((expected > -np.inf).sum()))
@@ -160,9 +174,9 @@ def _broken_promise(ranking: Ranking, expected: NDArray[np.float32]) -> str:
     if len(set(served.tolist())) != len(served):
         return "an item occurs twice"
     if (expected[served] == -np.inf).any():
-        return "an item is there that the user has seen"
+        return "an item is there that must not be"
     gaps = np.abs(scores[: len(served)] - expected[served])
-    if (gaps > _TOLERANCE * np.maximum(1, np.abs(expected[served]))).any():
+    if (gaps > tolerance * np.maximum(1, np.abs(expected[served]))).any():
         return f"scores differ by up to {gaps.max():.2g}"
     if (np.diff(scores[: len(served)]) > 0).any():
         return "scores do not descend"
@@ -176,7 +190,7 @@ def _recalls(rankings: list[Ranking], scores: NDArray[np.float32]) -> list[float
         oracle = top_k(expected[None, :], _RECALL_K)[0]
         best = expected[oracle[oracle >= 0]]
         # What scores as high as the last of them is as good.
-        threshold = best[-1:] - _TOLERANCE * np.abs(best[-1:])
+        threshold = best[-1:] - TOLERANCE * np.abs(best[-1:])
         found = expected[rows[served_scores > -np.inf]] >= threshold
         recalls.append(float(found.sum() / len(best)) if len(best) else 1.0)
     return recalls

@@ -9,30 +9,34 @@ from numpy.typing import NDArray
 
 from recserve_trainer.errors import ExportError
 from recserve_trainer.interactions import Histories
-from recserve_trainer.retrieval import Queries, QueryTower, Ranker, Stages
+from recserve_trainer.retrieval import Queries, QueryTower, Ranker, RetrievalModel
 
 _USERS_CHECKED: Final = 64
+_ITEMS_EXPLAINED: Final = 16
 _TOLERANCE: Final = 1e-3
 """Of the largest number of a row: float32 in another order of summation; a solve loses digits."""
 
 
-def check_stages(folder: Path, stages: Stages, histories: Histories) -> None:
+def check_stages(folder: Path, model: RetrievalModel, histories: Histories) -> None:
     """Reloads a SavedModel and compares both stages with their oracles.
 
     Up to 64 users spread over the table are asked for: by history, with ratings, without and mixed,
-    features at random; and by id for the order of the candidates that were retrieved for them.
+    features at random; and by id for the order of the candidates that were retrieved for them. What
+    the entries of the histories add to scores must add up to these.
 
     Raises:
         ExportError: they differ, or are not numbers.
     """
-    model = tf.saved_model.load(str(folder))
+    loaded, stages = tf.saved_model.load(str(folder)), model.stages
     users = np.linspace(0, len(histories) - 1, min(_USERS_CHECKED, len(histories)))
     rows = np.unique(users.astype(np.int32))
     if stages.query_tower is not None:
         queries = _queries(stages.query_tower, histories, rows)
-        _check_tower(model.signatures["embed_queries"], stages.query_tower, queries)
+        embedded = stages.query_tower.oracle(queries)
+        _check_tower(loaded.signatures["embed_queries"], queries, embedded)
+        _check_explained(loaded.signatures["explain"], model.embeddings.items, queries, embedded)
     if stages.ranker is not None:
-        _check_ranker(model.signatures, stages.ranker, rows)
+        _check_ranker(loaded.signatures, stages.ranker, rows)
 
 
 def _queries(tower: QueryTower, histories: Histories, rows: NDArray[np.int32]) -> Queries:
@@ -45,13 +49,31 @@ def _queries(tower: QueryTower, histories: Histories, rows: NDArray[np.int32]) -
     return Queries(history, ratings, (random.random((len(rows), width)) < 0.3).astype(np.float32))
 
 
-def _check_tower(signature: Any, tower: QueryTower, queries: Queries) -> None:
+def _check_tower(signature: Any, queries: Queries, embedded: NDArray[np.float32]) -> None:
     answer = signature(
         history=tf.constant(queries.history),
         ratings=tf.constant(queries.ratings),
         features=tf.constant(queries.features),
     )
-    _compare("query tower", answer["embeddings"].numpy(), tower.oracle(queries))
+    _compare("query tower", answer["embeddings"].numpy(), embedded)
+
+
+def _check_explained(
+    signature: Any, items: NDArray[np.float32], queries: Queries, embedded: NDArray[np.float32]
+) -> None:
+    shape = len(embedded), _ITEMS_EXPLAINED
+    item_rows = np.random.default_rng(0).integers(0, len(items), shape, dtype=np.int32)
+    told = signature(
+        history=tf.constant(queries.history),
+        ratings=tf.constant(queries.ratings),
+        features=tf.constant(queries.features),
+        item_rows=tf.constant(item_rows),
+    )
+    sums = np.array(told["base"])
+    np.add.at(sums, queries.history[:, 0], told["contributions"].numpy())
+    products = embedded[:, None, :] * items[item_rows]
+    # A score may be small beside what it is the sum of.
+    _compare("explanation", sums, products.sum(axis=2), np.abs(products).sum(axis=2))
 
 
 def _check_ranker(signatures: Any, ranker: Ranker, rows: NDArray[np.int32]) -> None:
@@ -65,10 +87,17 @@ def _check_ranker(signatures: Any, ranker: Ranker, rows: NDArray[np.int32]) -> N
     _compare("ranker", ranked["scores"].numpy(), oracle)
 
 
-def _compare(stage: str, found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+def _compare(
+    stage: str,
+    found: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    sizes: NDArray[np.float32] | None = None,
+) -> None:
+    """Compares row by row, in shares of the largest of `sizes`, or else of what is expected."""
     if found.shape != expected.shape:
         raise ExportError(f"the exported {stage} gives {found.shape} instead of {expected.shape}")
-    scale = np.abs(expected).max(axis=1, keepdims=True, initial=1e-6)
+    sizes = expected if sizes is None else sizes
+    scale = np.abs(sizes).max(axis=1, keepdims=True, initial=1e-6)
     gap = np.abs(found - expected) / scale
     # Of what holds a NaN the maximum is NaN, and no comparison with NaN holds.
     if not gap.max(initial=0) <= _TOLERANCE:

@@ -21,7 +21,8 @@ _DESCRIPTION = """\
 Trains a recommender model, measures it on held-out interactions beside popularity, and publishes
 it as MODELS/NAME/VERSION, the next free version. Whatever goes wrong, no half version is left."""
 _EPILOG = """\
-Other commands, each with --help: recserve-train benchmark, ratings, report, tune, example-shop.
+Other commands, each with --help: recserve-train benchmark, ratings, report, tune, add-items,
+example-shop.
 Exit codes: 0 published, 1 failed or interrupted, 2 wrong usage."""
 
 

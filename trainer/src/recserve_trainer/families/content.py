@@ -17,8 +17,14 @@ from recserve_trainer.evaluation.split import Split
 from recserve_trainer.families.collaborative import CollaborativeTraining
 from recserve_trainer.fit_configs import ContentConfig
 from recserve_trainer.interactions import Dataset
-from recserve_trainer.learning.attribute_mapping import Attributes, map_attributes
+from recserve_trainer.learning.attribute_mapping import (
+    Attributes,
+    apply_mapping,
+    learn_mapping,
+    map_attributes,
+)
 from recserve_trainer.learning.feature_rows import item_columns
+from recserve_trainer.learning.item_tower import AttributeItemTower
 from recserve_trainer.learning.query_regression import QueryRegression
 from recserve_trainer.retrieval import Embeddings, RetrievalModel, Stages
 from recserve_trainer.tables import Column
@@ -56,15 +62,20 @@ class ContentTraining:
         return self._teacher.run_epoch()
 
     def model(self) -> RetrievalModel:
-        """Returns vectors without ids for all users and items, and the query tower for others."""
+        """Returns vectors without ids for all users and items, and the towers for others."""
         teacher, config, known = self._teacher.embeddings(), self._config, self._known
         counts = self._counts.astype(np.float64)
-        items = map_attributes(self._attributes, teacher.items, counts, config.new_item_l2)
+        mapping = learn_mapping(self._attributes, teacher.items, counts, config.new_item_l2)
+        items = apply_mapping(self._attributes, mapping, len(counts))
         popular = map_attributes(self._with_popularity, teacher.items, counts, config.item_l2)
         items[known] = popular[known]
-        tower = self._regression.fit(teacher.users[:, :-1], items[:, :-1])
+        weights = self._regression.weights(teacher.users[:, :-1], items[:, :-1])
+        tower = self._regression.tower(weights, items[:, :-1])
         users = self._regression.embed(tower, self._everybody)
-        return RetrievalModel(Embeddings(users, items), Stages(tower))
+        new_items = AttributeItemTower(
+            self._attributes.features, mapping.astype(np.float32), weights.history
+        )
+        return RetrievalModel(Embeddings(users, items), Stages(tower, item_tower=new_items))
 
 
 def _popularity(counts: NDArray[np.int64]) -> dict[str, Column]:

@@ -7,8 +7,6 @@ vectors ranks by both. A user of the user table is embedded by the very tower th
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import tensorflow as tf
@@ -16,16 +14,12 @@ from numpy.typing import NDArray
 
 from recserve_trainer.evaluation.split import Split
 from recserve_trainer.fit_configs import HistoryConfig
-from recserve_trainer.interactions import Dataset, Interactions, entries_of
+from recserve_trainer.interactions import Dataset, Histories
 from recserve_trainer.learning.ease import item_item_matrix
-from recserve_trainer.learning.history_tower import (
-    BlendedScores,
-    HistoryTower,
-    IalsTower,
-    UserStep,
-)
-from recserve_trainer.learning.ials import Confidences, RatingScale, distinct_pairs, fit_ials
+from recserve_trainer.learning.history_tower import BlendedScores, HistoryTower, IalsTower
+from recserve_trainer.learning.ials import Confidences, RatingScale, fit_ials
 from recserve_trainer.learning.side_information import side_information
+from recserve_trainer.learning.user_step import UserStep
 from recserve_trainer.retrieval import Embeddings, RetrievalModel, Stages
 
 _ENTRIES_PER_BATCH = 2**17  # 32 MiB of vectors at 64 dimensions
@@ -39,38 +33,12 @@ _SIGNATURE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RatedHistories:
-    """The distinct items of each user with their ratings, as compressed rows."""
-
-    offsets: NDArray[np.int64]
-    """[users + 1]; user u's items are `item_rows[offsets[u]:offsets[u + 1]]`."""
-    item_rows: NDArray[np.int32]
-    ratings: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, train: Interactions, user_count: int) -> Self:
-        """Takes of each user and item the newest rating."""
-        pairs = distinct_pairs(train)
-        counts = np.bincount(pairs.user_rows, minlength=user_count)
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return cls(offsets, pairs.item_rows, pairs.ratings)
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def queries(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Returns history [n, 2] and ratings [n] of the users at `rows`, as a tower takes them."""
-        positions, entries = entries_of(self.offsets, rows)
-        return np.stack([positions, self.item_rows[entries]], axis=1), self.ratings[entries]
-
-
 class HistoryTraining:
     """One model being fitted to one split."""
 
     def __init__(self, dataset: Dataset, split: Split, config: HistoryConfig) -> None:
         self._dataset, self._train, self._config = dataset, split.train, config
-        self._histories = RatedHistories.of(split.train, len(dataset.users))
+        self._histories = Histories.rated(len(dataset.users), split.train)
         self._side = side_information(dataset.items, np.unique(split.train.item_rows))
         self._model: RetrievalModel | None = None
 
@@ -109,10 +77,9 @@ class HistoryTraining:
 
     def _fit_ials(self) -> UserStep:
         histories = self._histories
-        scale = RatingScale.of(histories.ratings, self._config.least_confidence)
-        by_user = Confidences(
-            histories.offsets, histories.item_rows, scale.confidence(histories.ratings)
-        )
+        pairs, ratings = histories.rated_pairs(np.arange(len(histories)))
+        scale = RatingScale.of(ratings, self._config.least_confidence)
+        by_user = Confidences(histories.offsets, pairs[:, 1], scale.confidence(ratings))
         factors = fit_ials(by_user, self._side, self._config)
         return UserStep(factors.items.astype(np.float32), scale, self._config)
 
@@ -161,7 +128,7 @@ class HistoryTraining:
             batch = order[start : start + _USERS_PER_BATCH]
             # In graph every history is as long as the batch's longest.
             batch = batch[: max(1, _ENTRIES_PER_BATCH // int(counts[batch[-1]]))]
-            history, ratings = self._histories.queries(user_rows[batch])
+            history, ratings = self._histories.rated_pairs(user_rows[batch])
             features = np.zeros((len(batch), 0), np.float32)
             embedded[batch] = traced(*map(tf.constant, (history, ratings, features))).numpy()
             start += len(batch)

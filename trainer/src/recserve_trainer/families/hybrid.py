@@ -12,8 +12,9 @@ from recserve_trainer.evaluation.split import Split
 from recserve_trainer.families.collaborative import CollaborativeTraining
 from recserve_trainer.fit_configs import HybridConfig
 from recserve_trainer.interactions import Dataset
-from recserve_trainer.learning.attribute_mapping import Attributes, map_attributes
+from recserve_trainer.learning.attribute_mapping import Attributes, apply_mapping, learn_mapping
 from recserve_trainer.learning.feature_rows import item_columns
+from recserve_trainer.learning.item_tower import AttributeItemTower
 from recserve_trainer.learning.query_regression import QueryRegression
 from recserve_trainer.retrieval import Embeddings, RetrievalModel, Stages
 
@@ -34,19 +35,31 @@ class HybridTraining:
         return self._ids.run_epoch()
 
     def model(self) -> RetrievalModel:
-        """Returns vectors for all users and items, and the query tower for other users."""
-        embeddings = self._ids.embeddings()
-        items = self._with_attributes(embeddings.items)
-        tower = self._regression.fit(embeddings.users[:, :-1], items[:, :-1])
-        users = self._regression.embed_strangers(tower, embeddings.users)
-        return RetrievalModel(Embeddings(users, items), Stages(tower))
+        """Returns vectors for all users and items, and the towers for others.
 
-    def _with_attributes(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        config, counts = self._config, self._counts
-        if not self._attributes.features:
-            return vectors
-        mapped = map_attributes(self._attributes, vectors, counts, config.new_item_l2)
+        There is no item tower where items have no attributes.
+        """
+        embeddings = self._ids.embeddings()
+        items, mapping = embeddings.items, None
+        if self._attributes.features:
+            mapping = learn_mapping(self._attributes, items, self._counts, self._config.new_item_l2)
+            items = self._drawn_towards(mapping, items)
+        weights = self._regression.weights(embeddings.users[:, :-1], items[:, :-1])
+        tower = self._regression.tower(weights, items[:, :-1])
+        users = self._regression.embed_strangers(tower, embeddings.users)
+        new_items = None
+        if mapping is not None:
+            new_items = AttributeItemTower(
+                self._attributes.features, mapping.astype(np.float32), weights.history
+            )
+        return RetrievalModel(Embeddings(users, items), Stages(tower, item_tower=new_items))
+
+    def _drawn_towards(
+        self, mapping: NDArray[np.floating], vectors: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        counts, shrinkage = self._counts, self._config.item_shrinkage
+        mapped = apply_mapping(self._attributes, mapping, len(vectors))
         # New items have no count, and so are what is mapped, whatever the shrinkage.
-        shares = np.where(counts > 0, counts / np.maximum(counts + config.item_shrinkage, 1), 0)
+        shares = np.where(counts > 0, counts / np.maximum(counts + shrinkage, 1), 0)
         items = shares[:, None] * vectors + (1 - shares)[:, None] * mapped
         return items.astype(np.float32)

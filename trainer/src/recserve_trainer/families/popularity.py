@@ -23,6 +23,13 @@ class PopularityTower(tf.Module):  # type: ignore[misc]  # TensorFlow has no typ
         """Returns float32 [batch, 2], ones."""
         return tf.ones([tf.shape(features)[0], 2])
 
+    def contributions(
+        self, history: tf.Tensor, ratings: tf.Tensor, features: tf.Tensor, item_vectors: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `QueryTower.contributions`: entries add nothing, the base is all."""
+        added = tf.zeros([tf.shape(history)[0], tf.shape(item_vectors)[1]])
+        return added, tf.reduce_sum(item_vectors, axis=2)
+
     def oracle(self, queries: Queries) -> NDArray[np.float32]:
         """Returns the same."""
         return np.ones((len(queries.features), 2), np.float32)

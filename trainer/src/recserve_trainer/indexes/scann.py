@@ -6,72 +6,45 @@ vectors. Its own rescoring is left out: it would keep a second copy of the vecto
 nothing of exclusions. See docs/decisions/0008.
 """
 
-from dataclasses import dataclass, fields
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from recserve_trainer.errors import ExportError
-from recserve_trainer.index_choice import scann_library
 from recserve_trainer.indexes.exact import ExactIndex
+from recserve_trainer.indexes.scann_proposals import ScannConfig, ScannProposals
+from recserve_trainer.indexes.top_items import NOTHING
 from recserve_trainer.retrieval import Embeddings, Stages
-
-_FEWEST_ITEMS: Final = 16
-"""ScaNN learns 16 codes per block of dimensions and refuses fewer vectors than that."""
-_NOTHING: Final = float("-inf")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScannConfig:
-    """How ScaNN partitions the catalogue and how many candidates it proposes."""
-
-    leaves: int
-    """Partitions of the catalogue; about the square root of its size (scann/docs/algorithms.md)."""
-    leaves_to_search: int
-    """Partitions searched per query; a tenth of them by default, as in `tfrs...ScaNN`."""
-    dimensions_per_block: int = 2
-    """Dimensions that share one 4-bit code; 2 is what scann/docs/algorithms.md advises."""
-    candidates: int = 200
-    """Fewest candidates that are rescored per query: recall@10 stops rising there, at 0.998 on a
-    million clustered vectors (0.958 with 50, 0.991 with 100)."""
-    candidates_per_k: int = 4
-    """Candidates that are rescored per item asked for, if that is more."""
-    exact_share: int = 32
-    """A query that would need more than 1/32 of the catalogue proposed is answered exactly: from
-    about there on, gathering vectors one by one takes longer than multiplying all of them."""
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if (value := getattr(self, field.name)) < 1:
-                raise ValueError(f"{field.name} is {value}, must be 1 or more")
-        if self.leaves_to_search > self.leaves:
-            raise ValueError(
-                f"leaves_to_search is {self.leaves_to_search}, must be at most {self.leaves}"
-            )
-
-    @classmethod
-    def of(cls, item_count: int) -> Self:
-        """Returns the defaults for a catalogue of this size."""
-        leaves = max(1, round(item_count**0.5))
-        return cls(leaves=leaves, leaves_to_search=max(1, leaves // 10))
 
 
 class _Request(NamedTuple):
-    """Arguments of `search`, k not above the catalogue."""
+    """Arguments of `search` or `search_eligible`, k not above the catalogue."""
 
     queries: tf.Tensor
     k: tf.Tensor
     excluded: tf.Tensor
+    mask_of: tf.Tensor | None = None
+    masks: tf.Tensor | None = None
+
+
+class _Plan(NamedTuple):
+    """How a request is answered."""
+
+    is_exact: tf.Tensor
+    """bool [batch], the queries that are to be answered exactly in any case."""
+    shortlist: tf.Tensor
+    """int32, how many candidates to rescore."""
+    spare: tf.Tensor
+    """int32, how many more are needed, since so many may be excluded or not eligible."""
+    leaves: tf.Tensor
+    """int32, how many partitions to look into."""
 
 
 class ScannIndex(ExactIndex):
     """The signatures and promises of `ExactIndex`; only which items are found is approximate.
 
     Scores are inner products, not estimates. There are never fewer items than asked for while any
-    are left, never one twice, never an excluded one: a query that ScaNN proposed too little for is
-    answered by the exact index, and so is one that could not gain from candidates.
+    are left, never one twice, never an excluded or ineligible one: a query that ScaNN proposed too
+    little for is answered by the exact index, and so is one that could not gain from candidates.
     """
 
     def __init__(
@@ -93,24 +66,7 @@ class ScannIndex(ExactIndex):
         """
         super().__init__(embeddings, stages)
         self._item_count = len(embeddings.items)
-        indexed, self._blanks = _without_blanks(embeddings.items)
-        if len(indexed) < _FEWEST_ITEMS:
-            raise ExportError(
-                f"a scann index needs {_FEWEST_ITEMS} items or more that training knows, here are "
-                f"{len(indexed)}; use --index exact"
-            )
-        self._indexed = tf.Variable(indexed, trainable=False, name="indexed")
-        self._scale = _scale(embeddings.users)
-        self._config = config or ScannConfig.of(len(indexed))
-        self._library = scann_library()
-        vectors = embeddings.items[indexed] * self._scale
-        builder = self._library.builder(vectors, self._config.candidates, "dot_product")
-        # From random centres two runs would differ; from k-means++ they do not.
-        builder.tree(self._config.leaves, self._config.leaves_to_search, random_init=False)
-        searcher = builder.score_ah(self._config.dimensions_per_block).build()
-        self._searcher_state = searcher.serialize_to_module()
-        # It holds the vectors once more, and TensorFlow would keep it until the process ends.
-        tf.raw_ops.DestroyResourceOp(resource=searcher.searcher_handle, ignore_lookup_error=True)
+        self._proposals = ScannProposals(embeddings, config)
 
     def search(
         self, query_embeddings: tf.Tensor, k: tf.Tensor, excluded: tf.Tensor
@@ -119,41 +75,74 @@ class ScannIndex(ExactIndex):
 
         How many of the exact top 10 are found is measured at export (`parity.check_candidates`).
         """
-        self._check_pairs(query_embeddings, excluded)
-        request = _Request(query_embeddings, tf.minimum(k, self._item_count), excluded)
-        batch = tf.shape(query_embeddings)[0]
-        shortlist = tf.maximum(self._config.candidates, self._config.candidates_per_k * request.k)
-        excluded_counts = tf.math.bincount(excluded[:, 0], minlength=batch, maxlength=batch)
-        is_too_wide = shortlist + excluded_counts > self._item_count // self._config.exact_share
-        is_exact = is_too_wide | ~self._have_direction(query_embeddings)
-        spare = tf.reduce_max(tf.where(is_exact, 0, excluded_counts))
+        return self._answer(_Request(query_embeddings, tf.minimum(k, self._item_count), excluded))
+
+    def search_eligible(
+        self,
+        query_embeddings: tf.Tensor,
+        k: tf.Tensor,
+        excluded: tf.Tensor,
+        mask_of: tf.Tensor,
+        masks: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """Ranks what is eligible; arguments and results as of `ExactIndex.search_eligible`."""
+        k = tf.minimum(k, self._item_count)
+        # Read as one row below, masks of another length would be taken for others without notice.
+        masks = tf.ensure_shape(masks, [None, self._item_count])
+        return self._answer(_Request(query_embeddings, k, excluded, mask_of, masks))
+
+    def _answer(self, request: _Request) -> dict[str, tf.Tensor]:
+        self._check_pairs(request)
+        plan = self._plan(request)
         ranking: dict[str, tf.Tensor] = tf.cond(
-            tf.reduce_all(is_exact),
-            lambda: super(ScannIndex, self).search(*request),
-            lambda: self._approximate(request, is_exact, shortlist, spare),
+            tf.reduce_all(plan.is_exact),
+            lambda: self._exact(request),
+            lambda: self._approximate(request, plan),
         )
         return ranking
 
-    def _approximate(
-        self, request: _Request, is_exact: tf.Tensor, shortlist: tf.Tensor, spare: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """Answers a request from `shortlist` candidates per query, and some queries exactly.
+    def _plan(self, request: _Request) -> _Plan:
+        config, excluded = self._proposals.config, request.excluded
+        batch = tf.shape(request.queries)[0]
+        shortlist = tf.maximum(config.candidates, config.candidates_per_k * request.k)
+        excluded_counts = tf.math.bincount(excluded[:, 0], minlength=batch, maxlength=batch)
+        per_eligible = self._items_per_eligible(request)
+        wanted = tf.cast(shortlist, tf.int64) * per_eligible + tf.cast(excluded_counts, tf.int64)
+        is_too_wide = wanted > self._item_count // config.exact_share
+        is_exact = is_too_wide | ~_have_direction(request.queries)
+        most = tf.cast(tf.reduce_max(tf.where(is_exact, tf.zeros_like(wanted), wanted)), tf.int32)
+        # What is eligible may lie together, far from the query: a filter is seldom random.
+        widest = tf.where(is_exact, tf.ones_like(per_eligible), per_eligible)
+        widest = tf.cast(tf.maximum(tf.reduce_max(widest), 1), tf.int32)
+        leaves = tf.minimum(config.leaves, config.leaves_to_search * widest)
+        return _Plan(is_exact, shortlist, tf.maximum(most - shortlist, 0), leaves)
 
-        Args:
-            request: what is asked for.
-            is_exact: bool [batch], the queries that are to be answered exactly in any case.
-            shortlist: how many candidates to rescore.
-            spare: how many more are needed, since so many may be excluded.
+    def _items_per_eligible(self, request: _Request) -> tf.Tensor:
+        """Returns how many items hold one that is eligible, rounded up: int64 [batch] or [].
+
+        More than there are if none is.
         """
-        queries = tf.where(is_exact[:, None], 0.0, request.queries)
-        rows, estimates = self._propose(queries, shortlist + spare)
-        estimates = tf.where(self._are_excluded(rows, request.excluded), _NOTHING, estimates)
-        best = tf.math.top_k(estimates, shortlist)
+        if request.masks is None:
+            return tf.constant(1, tf.int64)
+        eligible = tf.math.count_nonzero(request.masks, axis=1)
+        item_count = tf.constant(self._item_count, tf.int64)
+        per_eligible = -(-item_count // tf.maximum(eligible, 1))
+        per_eligible = tf.where(eligible > 0, per_eligible, item_count + 1)
+        return tf.gather(per_eligible, request.mask_of)
+
+    def _approximate(self, request: _Request, plan: _Plan) -> dict[str, tf.Tensor]:
+        """Answers a request from candidates, and some queries exactly."""
+        queries = tf.where(plan.is_exact[:, None], 0.0, request.queries)
+        count = plan.shortlist + plan.spare
+        rows, estimates = self._proposals.propose(queries, count, plan.leaves)
+        estimates = tf.where(self._are_allowed(rows, request), estimates, NOTHING)
+        best = tf.math.top_k(estimates, plan.shortlist)
         rows = tf.gather(rows, best.indices, batch_dims=1)
-        found = self._rescore(queries, tf.where(best.values > _NOTHING, rows, -1), request.k)
+        found = self._rescore(queries, tf.where(best.values > NOTHING, rows, -1), request.k)
         # The last place is empty, or an item that ScaNN does not hold could take it.
-        least = tf.reduce_max(tf.matmul(queries, self._blanks, transpose_b=True), axis=1)
-        is_short = is_exact | tf.reduce_any(found["scores"][:, -1:] <= least[:, None], axis=1)
+        blanks = self._proposals.blanks
+        least = tf.reduce_max(tf.matmul(queries, blanks, transpose_b=True), axis=1)
+        is_short = plan.is_exact | tf.reduce_any(found["scores"][:, -1:] <= least[:, None], axis=1)
         completed: dict[str, tf.Tensor] = tf.cond(
             tf.reduce_any(is_short),
             lambda: self._replace(found, is_short, request),
@@ -161,38 +150,14 @@ class ScannIndex(ExactIndex):
         )
         return completed
 
-    @staticmethod
-    def _have_direction(queries: tf.Tensor) -> tf.Tensor:
-        """Returns bool [batch]: whether a query tells where to look, as NaN and zeros do not."""
-        is_finite = tf.reduce_all(tf.math.is_finite(queries), axis=1)
-        return is_finite & tf.reduce_any(queries != 0, axis=1)
-
-    def _propose(self, queries: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the `count` best items by estimate: rows, int32, estimates, both [batch, count].
-
-        Estimates descend. Where ScaNN found fewer they are -inf, and the row means nothing.
-        """
-        # The best items are the same at any length of the query; one near the end of float32's
-        # range would overflow inside ScaNN, which then ends the process.
-        largest = tf.reduce_max(tf.abs(queries), axis=1, keepdims=True)
-        queries = tf.math.divide_no_nan(queries, largest) / self._scale
-        found = self._library.scann_search_batched(
-            self._searcher_state.recreate_handle(),
-            queries,
-            final_num_neighbors=count,
-            pre_reordering_num_neighbors=-1,
-            leaves_to_search=self._config.leaves_to_search,
-            # That would start threads for every call, and only splits batches above 256.
-            parallel=False,
-        )
-        # As many columns as its longest list has, and in the shorter ones index 0 and NaN.
-        missing = [[0, 0], [0, count - tf.shape(found.indices)[1]]]
-        indices = tf.ensure_shape(tf.pad(found.indices, missing), [None, None])
-        estimates = tf.where(tf.math.is_nan(found.distances), _NOTHING, found.distances)
-        return (
-            tf.gather(self._indexed, indices),
-            tf.pad(estimates, missing, constant_values=_NOTHING),
-        )
+    def _are_allowed(self, rows: tf.Tensor, request: _Request) -> tf.Tensor:
+        """Returns bool [batch, n]: whether a row may be found for the query at its position."""
+        are_allowed = ~self._are_excluded(rows, request.excluded)
+        if request.masks is None or request.mask_of is None:
+            return are_allowed
+        # Picked one by one: the masks of a whole batch would be a copy of the catalogue's length.
+        places = self._as_numbers(request.mask_of[:, None], rows)
+        return are_allowed & tf.gather(tf.reshape(request.masks, [-1]), places)
 
     def _are_excluded(self, rows: tf.Tensor, excluded: tf.Tensor) -> tf.Tensor:
         """Returns bool [batch, n]: whether (position, row) is among the pairs `excluded`."""
@@ -218,7 +183,7 @@ class ScannIndex(ExactIndex):
         # Ascending rows, since of equal scores the lower column goes first.
         rows = tf.sort(candidates)
         vectors = tf.gather(self.item_embeddings, tf.maximum(rows, 0))
-        scores = tf.where(rows < 0, _NOTHING, tf.linalg.matvec(vectors, queries))
+        scores = tf.where(rows < 0, NOTHING, tf.linalg.matvec(vectors, queries))
         best = tf.math.top_k(scores, k)
         return {
             "item_rows": tf.gather(rows, best.indices, batch_dims=1),
@@ -232,55 +197,39 @@ class ScannIndex(ExactIndex):
         request: _Request,
     ) -> dict[str, tf.Tensor]:
         """Answers the queries of a request where bool [batch] `is_short` says so exactly."""
-        excluded = request.excluded
+        excluded, mask_of = request.excluded, request.mask_of
         positions = tf.where(is_short)
         # Among the short ones a query has another position.
         position_of = tf.cumsum(tf.cast(is_short, tf.int32), exclusive=True)
         pairs = tf.boolean_mask(excluded, tf.gather(is_short, excluded[:, 0]))
         pairs = tf.stack([tf.gather(position_of, pairs[:, 0]), pairs[:, 1]], axis=1)
-        exact = super().search(tf.boolean_mask(request.queries, is_short), request.k, pairs)
+        short = request._replace(
+            queries=tf.boolean_mask(request.queries, is_short),
+            excluded=pairs,
+            mask_of=None if mask_of is None else tf.boolean_mask(mask_of, is_short),
+        )
+        exact = self._exact(short)
         return {
             name: tf.tensor_scatter_nd_update(values, positions, exact[name])
             for name, values in found.items()
         }
 
-    def _check_pairs(self, query_embeddings: tf.Tensor, excluded: tf.Tensor) -> None:
+    def _exact(self, request: _Request) -> dict[str, tf.Tensor]:
+        queries, k, excluded, mask_of, masks = request
+        if masks is None:
+            return super().search(queries, k, excluded)
+        return super().search_eligible(queries, k, excluded, mask_of, masks)
+
+    def _check_pairs(self, request: _Request) -> None:
         """Fails on pairs that lie outside, as the exact index does by itself."""
-        limits = tf.stack([tf.shape(query_embeddings)[0], self._item_count])
+        limits = tf.stack([tf.shape(request.queries)[0], self._item_count])
         tf.debugging.Assert(
-            tf.reduce_all((excluded >= 0) & (excluded < limits)),
+            tf.reduce_all((request.excluded >= 0) & (request.excluded < limits)),
             ["excluded holds a position outside the batch or a row outside the catalogue"],
         )
 
 
-def _scale(users: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns by what to multiply items' vectors, and divide users', [length], at most 1.
-
-    Inner products stay the same. The error of ScaNN's codes is spread evenly over the dimensions;
-    in an estimate it counts by the user's number there, so items are scaled by the root mean square
-    of those. It matters for the bias, which meets a 1 where other dimensions meet a twentieth:
-    without the scale, recall@10 on a million barely trained items is 0.45, with it 0.998. After
-    Guo et al., "Quantization based fast inner product search", 2016: codes that know the queries.
-    """
-    mean_squares = np.einsum("ij,ij->j", users, users, dtype=np.float64) / len(users)
-    # A dimension that users do not use must still tell items apart for other queries.
-    floor = max(1e-6 * float(mean_squares.max()), np.finfo(np.float64).tiny)
-    scale: NDArray[np.float64] = np.sqrt(np.maximum(mean_squares, floor))
-    return np.asarray(scale / scale.max(), np.float32)
-
-
-def _without_blanks(
-    items: NDArray[np.float32],
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Leaves out the items that training does not know, which are all alike.
-
-    They may be most of a catalogue, and ScaNN would spend its partitions and codes on them.
-
-    Returns:
-        The rows that are kept, int32 ascending, and the vector of the rest, [0 or 1, length].
-    """
-    is_blank = ~items[:, :-1].any(axis=1)
-    vector = items[is_blank][:1]
-    if len(vector):
-        is_blank &= items[:, -1] == vector[0, -1]
-    return np.flatnonzero(~is_blank).astype(np.int32), vector
+def _have_direction(queries: tf.Tensor) -> tf.Tensor:
+    """Returns bool [batch]: whether a query tells where to look, as NaN and zeros do not."""
+    is_finite = tf.reduce_all(tf.math.is_finite(queries), axis=1)
+    return is_finite & tf.reduce_any(queries != 0, axis=1)

@@ -58,13 +58,13 @@ class Attributes:
         return cls(columns, fit_features(columns, known_rows))
 
 
-def map_attributes(
+def learn_mapping(
     attributes: Attributes,
     targets: NDArray[np.float32],
     weights: NDArray[np.floating],
     l2: float,
-) -> NDArray[np.float32]:
-    """Learns vectors from attributes where rows have a weight, and returns them for all rows.
+) -> NDArray[np.floating]:
+    """Learns vectors from attributes where rows have a weight.
 
     Args:
         attributes: of `rows` rows.
@@ -73,18 +73,39 @@ def map_attributes(
         l2: weight of the squared weights.
 
     Returns:
-        float32 [rows, length].
+        float64 [sum of the features' widths + 1, length], the last row the constant.
     """
     columns, features = attributes.columns, attributes.features
     equations = NormalEquations(sum(each.width for each in features), targets.shape[1])
     weights = weights / max(float(weights.mean()), 1e-12)
     for rows, encoded in encode_in_pieces(features, columns, len(targets)):
         equations.add(encoded, targets[rows], weights[rows])
-    mapping = equations.solve(l2)
-    mapped = np.empty_like(targets)
-    for rows, encoded in encode_in_pieces(features, columns, len(targets)):
+    return equations.solve(l2)
+
+
+def apply_mapping(
+    attributes: Attributes, mapping: NDArray[np.floating], row_count: int
+) -> NDArray[np.float32]:
+    """Returns the vectors that `learn_mapping`'s result gives all rows: [row_count, length]."""
+    mapped = np.empty((row_count, mapping.shape[1]), np.float32)
+    for rows, encoded in encode_in_pieces(attributes.features, attributes.columns, row_count):
         mapped[rows] = _with_constant(encoded) @ mapping
     return mapped
+
+
+def map_attributes(
+    attributes: Attributes,
+    targets: NDArray[np.float32],
+    weights: NDArray[np.floating],
+    l2: float,
+) -> NDArray[np.float32]:
+    """Learns a mapping and applies it; arguments as of `learn_mapping`.
+
+    Returns:
+        float32 [rows, length].
+    """
+    mapping = learn_mapping(attributes, targets, weights, l2)
+    return apply_mapping(attributes, mapping, len(targets))
 
 
 def _with_constant(features: NDArray[np.floating]) -> NDArray[np.floating]:

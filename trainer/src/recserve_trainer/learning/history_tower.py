@@ -5,85 +5,38 @@ for a history that may be anybody's. A user id is not needed.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from recserve_trainer.features import Feature
-from recserve_trainer.fit_configs import HistoryConfig
-from recserve_trainer.learning.ials import RatingScale, regularisation
+from recserve_trainer.learning.user_step import Systems, UserStep
 from recserve_trainer.retrieval import Queries
 
 _FLAT: Final = 1e-6
 """Scores stand for 0 or 1; where they spread less than this they differ by rounding alone."""
 
 
-class UserStep(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-    """iALS's last half-step, from a history to a user vector; see `ials.solve_rows`."""
+class Parts(NamedTuple):
+    """Scores of the catalogue before they are standardised and added."""
 
-    def __init__(
-        self, items: NDArray[np.float32], scale: RatingScale, config: HistoryConfig
-    ) -> None:
-        """Takes the item vectors [items, dimension] and the scale that the ratings are on."""
-        super().__init__(name="user_step")
-        self.items = tf.Variable(items, trainable=False, name="ials_items")
-        of_all = config.ials_alpha * (items.astype(np.float64).T @ items)
-        self._of_all = tf.Variable(of_all, trainable=False, dtype=tf.float32, name="ials_gram")
-        self._scale, self._config = scale, config
+    of_ease: tf.Tensor
+    """float32 [batch, items]."""
+    of_ials: tf.Tensor
+    """float32 [batch, items]."""
+    systems: Systems
+    """What iALS solved for them."""
 
-    def vectors(self, history: tf.Tensor, ratings: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
-        """Solves one system per user, float32 [batch, dimension]; zeros without a history."""
-        alpha = self._config.ials_alpha
-        counts = tf.math.bincount(history[:, 0], minlength=batch, maxlength=batch)
-        columns, confidences = self._padded(history, ratings, counts)
-        of_row = tf.gather(self.items, columns)
-        totals = tf.cast(counts, tf.float32) + alpha * self.items.shape[0]
-        l2 = self._config.ials_l2 * totals**self._config.ials_l2_power
-        systems = tf.matmul(of_row * confidences[:, :, None], of_row, transpose_a=True)
-        systems += self._of_all + l2[:, None, None] * tf.eye(self.items.shape[1])
-        pull = tf.where(confidences > 0, confidences + alpha, 0.0)
-        targets = tf.matmul(of_row, pull[:, :, None], transpose_a=True)
-        return tf.linalg.cholesky_solve(tf.linalg.cholesky(systems), targets)[:, :, 0]
 
-    def _padded(
-        self, history: tf.Tensor, ratings: tf.Tensor, counts: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        order = tf.argsort(history[:, 0], stable=True)
-        positions = tf.gather(history[:, 0], order)
-        starts = tf.cumsum(counts, exclusive=True)
-        places = tf.range(tf.shape(order)[0]) - tf.gather(starts, positions)
-        entries = tf.stack([positions, places], axis=1)
-        # The maximum of no counts at all is the lowest integer.
-        shape = tf.stack([tf.shape(counts)[0], tf.maximum(tf.reduce_max(counts), 0)])
-        columns = tf.scatter_nd(entries, tf.gather(history[:, 1], order), shape)
-        confidences = self._confidence(tf.gather(ratings, order))
-        return columns, tf.scatter_nd(entries, confidences, shape)
+class Onto(NamedTuple):
+    """What an inner product of scores and the columns of a basis comes to, score by score."""
 
-    def _confidence(self, ratings: tf.Tensor) -> tf.Tensor:
-        scale, span = self._scale, self._scale.highest - self._scale.lowest
-        if span <= 0:
-            return tf.ones_like(ratings)
-        place = tf.clip_by_value((ratings - scale.lowest) / span, 0.0, 1.0)
-        slope = 2 * (1 - scale.least_confidence)
-        confidences = tf.minimum(1.0, scale.least_confidence + slope * place)
-        return tf.where(tf.math.is_nan(ratings), 1.0, confidences)
-
-    def oracle(self, queries: Queries) -> NDArray[np.float64]:
-        """Solves the same in float64, one dense system at a time: [batch, dimension]."""
-        items = self.items.numpy().astype(np.float64)
-        alpha = self._config.ials_alpha
-        of_all = alpha * (items.T @ items)
-        solved = np.zeros((len(queries.features), items.shape[1]))
-        for row in range(len(solved)):
-            is_mine = queries.history[:, 0] == row
-            confidences = self._scale.confidence(queries.ratings[is_mine])
-            mine = items[queries.history[is_mine, 1]]
-            [l2] = regularisation(np.array([is_mine.sum()]), len(items), self._config)
-            system = of_all + mine.T @ np.diag(confidences) @ mine + l2 * np.eye(len(of_all))
-            solved[row] = np.linalg.solve(system, mine.T @ (confidences + alpha))
-        return solved
+    entries: Any
+    """float32 [items, length]: of an item's row in EASE."""
+    vectors: Any
+    """float32 [dimension, length]: of what a unit of each number of an iALS vector scores."""
 
 
 class BlendedScores(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
@@ -100,6 +53,10 @@ class BlendedScores(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
         `features` is [batch, 0], for the size of the batch.
         """
+        return self.blended(self.parts(history, ratings, features))
+
+    def parts(self, history: tf.Tensor, ratings: tf.Tensor, features: tf.Tensor) -> Parts:
+        """Scores by each of both; arguments as of `scores`."""
         batch = tf.shape(features)[0]
         item_count = tf.constant(self._item_item.shape[0], tf.int64)
         taken = tf.SparseTensor(
@@ -108,9 +65,45 @@ class BlendedScores(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
             tf.stack([tf.cast(batch, tf.int64), item_count]),
         )
         of_ease = tf.sparse.sparse_dense_matmul(taken, self._item_item)
-        vectors = self._user_step.vectors(history, ratings, batch)
-        of_ials = tf.matmul(vectors, self._user_step.items, transpose_b=True)
-        return _standardised(of_ease) + self._blend * _standardised(of_ials)
+        systems = self._user_step.systems(history, ratings, batch)
+        of_ials = tf.matmul(systems.vectors(), self._user_step.items, transpose_b=True)
+        return Parts(of_ease, of_ials, systems)
+
+    def blended(self, parts: Parts) -> tf.Tensor:
+        """Returns what `scores` does."""
+        return _standardised(parts.of_ease) + self._blend * _standardised(parts.of_ials)
+
+    def onto(self, basis: NDArray[np.float32]) -> Onto:
+        """Takes vectors [items, length]; see `Onto`."""
+        # Standardising takes the mean over all items away.
+        centred = basis - basis.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return Onto(self._item_item.numpy() @ centred, self._user_step.items.numpy().T @ centred)
+
+    def contributions(
+        self, parts: Parts, onto: Onto, history: tf.Tensor, others: tf.Tensor
+    ) -> tf.Tensor:
+        """Splits query . other among the entries, the query being the blended scores on a basis.
+
+        Scores and their means are sums over the entries; a deviation is that of all of them
+        together. So nothing is left over.
+
+        Args:
+            parts: of the batch.
+            onto: of the basis.
+            history: int32 [n, 2], pairs (position in the batch, item row).
+            others: float32 [batch, m, length].
+
+        Returns:
+            float32 [n, m].
+        """
+        by_ease = parts.systems.padding.products(history[:, 1], onto.entries, others)
+        by_ials = parts.systems.contributions(tf.matmul(others, onto.vectors, transpose_b=True))
+        _, per_ease = _spread(parts.of_ease)
+        _, per_ials = _spread(parts.of_ials)
+        of_entry = history[:, 0]
+        return by_ease * tf.gather(per_ease, of_entry) + by_ials * tf.gather(
+            self._blend * per_ials, of_entry
+        )
 
     def oracle(self, queries: Queries) -> NDArray[np.float64]:
         """Scores the same in NumPy, in float64."""
@@ -128,8 +121,14 @@ class BlendedScores(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
 
 def _standardised(scores: tf.Tensor) -> tf.Tensor:
+    mean, per_deviation = _spread(scores)
+    return (scores - mean) * per_deviation
+
+
+def _spread(scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns mean and 1 / deviation of each row, both [batch, 1]; 0 for the latter if flat."""
     mean, variance = tf.nn.moments(scores, axes=[1], keepdims=True)
-    return tf.where(variance > _FLAT**2, (scores - mean) * tf.math.rsqrt(variance), 0.0)
+    return mean, tf.where(variance > _FLAT**2, tf.math.rsqrt(variance), 0.0)
 
 
 class HistoryTower(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
@@ -146,12 +145,27 @@ class HistoryTower(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         super().__init__(name="history_tower")
         self._blended = blended
         self._basis = tf.Variable(basis, trainable=False, name="basis")
+        entries, vectors = blended.onto(basis)
+        self._entries = tf.Variable(entries, trainable=False, name="ease_on_basis")
+        self._vectors = tf.Variable(vectors, trainable=False, name="ials_on_basis")
         self.mean_query = tf.Variable(tf.zeros(basis.shape[1]), trainable=False, name="mean_query")
 
     def embed(self, history: tf.Tensor, ratings: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """float32 [batch, length]; `features` is [batch, 0], for the size of the batch."""
         scores = self._blended.scores(history, ratings, features)
         return _or_mean(tf.matmul(scores, self._basis), self.mean_query)
+
+    def contributions(
+        self, history: tf.Tensor, ratings: tf.Tensor, features: tf.Tensor, item_vectors: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `QueryTower.contributions`; the base is 0, or all where a history says nothing."""
+        parts = self._blended.parts(history, ratings, features)
+        onto = Onto(self._entries, self._vectors)
+        added = self._blended.contributions(parts, onto, history, item_vectors)
+        queries = tf.matmul(self._blended.blended(parts), self._basis)
+        says_something = tf.reduce_any(queries != 0, axis=1, keepdims=True)
+        of_mean = tf.tensordot(item_vectors, self.mean_query, 1)
+        return _added_or_mean(history, says_something, added, of_mean)
 
     def oracle(self, queries: Queries) -> NDArray[np.float32]:
         """Embeds the same in NumPy, in float64."""
@@ -178,6 +192,16 @@ class IalsTower(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         vectors = self._user_step.vectors(history, ratings, tf.shape(features)[0])
         return _or_mean(vectors, self.mean_query)
 
+    def contributions(
+        self, history: tf.Tensor, ratings: tf.Tensor, features: tf.Tensor, item_vectors: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `QueryTower.contributions`; the base is 0, or all where a history says nothing."""
+        systems = self._user_step.systems(history, ratings, tf.shape(features)[0])
+        added = systems.contributions(item_vectors)
+        says_something = tf.reduce_any(systems.vectors() != 0, axis=1, keepdims=True)
+        of_mean = tf.tensordot(item_vectors, self.mean_query, 1)
+        return _added_or_mean(history, says_something, added, of_mean)
+
     def oracle(self, queries: Queries) -> NDArray[np.float32]:
         """Embeds the same in NumPy, in float64."""
         return _or_mean_oracle(self._user_step.oracle(queries), self.mean_query.numpy())
@@ -185,6 +209,14 @@ class IalsTower(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
 def _or_mean(queries: tf.Tensor, mean_query: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.reduce_any(queries != 0, axis=1, keepdims=True), queries, mean_query)
+
+
+def _added_or_mean(
+    history: tf.Tensor, says_something: tf.Tensor, added: tf.Tensor, of_mean: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns contributions and base where the mean query stands in for what says nothing."""
+    added = tf.where(tf.gather(says_something, history[:, 0]), added, 0.0)
+    return added, tf.where(says_something, 0.0, of_mean)
 
 
 def _or_mean_oracle(

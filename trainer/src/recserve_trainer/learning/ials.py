@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recserve_trainer.fit_configs import HistoryConfig
-from recserve_trainer.interactions import Interactions
 
 _ENTRIES_PER_BATCH = 2**16
 _SYSTEMS_PER_BATCH = 1024
@@ -131,15 +130,6 @@ class Factors:
     """[users, dimension]; a user without interactions has zeros."""
     items: NDArray[np.float64]
     """[items, dimension]; an item without interactions and attributes has zeros."""
-
-
-def distinct_pairs(train: Interactions) -> Interactions:
-    """Keeps of every user and item the newest interaction, the highest rating of equally new."""
-    order = np.lexsort((train.ratings, train.timestamps, train.item_rows, train.user_rows))
-    in_order = train.take(order)
-    is_last = np.ones(len(train), dtype=bool)
-    is_last[:-1] = (np.diff(in_order.user_rows) != 0) | (np.diff(in_order.item_rows) != 0)
-    return in_order.take(np.flatnonzero(is_last))
 
 
 def fit_ials(by_user: Confidences, side: NDArray[np.float64], config: HistoryConfig) -> Factors:

@@ -5,6 +5,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from recserve_trainer.features import Feature
+from recserve_trainer.learning.padding import padding_of
 from recserve_trainer.retrieval import Queries
 
 
@@ -63,6 +64,29 @@ class PooledQueryTower(tf.Module):  # type: ignore[misc]  # TensorFlow has no ty
         pooled = pool(history, self._history_vectors, batch, self._prior)
         queries = pooled + features @ self._weights + self._start
         return tf.concat([queries, tf.ones([batch, 1])], axis=1)
+
+    def contributions(
+        self, history: tf.Tensor, ratings: tf.Tensor, features: tf.Tensor, item_vectors: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `QueryTower.contributions`; the base is what profile, start and bias come to.
+
+        What an entry adds is less the more entries there are: all share in the prior.
+        """
+        del ratings
+        batch = tf.shape(features)[0]
+        counts = tf.math.bincount(history[:, 0], minlength=batch, maxlength=batch)
+        vectors, bias = item_vectors[:, :, :-1], item_vectors[:, :, -1]
+        added = padding_of(history, counts).products(history[:, 1], self._history_vectors, vectors)
+        shares = 1 / (tf.cast(counts, tf.float32) + self._prior)
+        base = tf.linalg.matvec(vectors, self._profile(features)) + bias
+        return added * tf.gather(shares, history[:, 0])[:, None], base
+
+    def _profile(self, features: tf.Tensor) -> tf.Tensor:
+        if not self._weights.shape[0]:
+            # oneDNN ends the process over a product of no columns that TensorFlow has fused with
+            # the sum ("could not create a primitive descriptor").
+            return tf.tile(self._start[None, :], [tf.shape(features)[0], 1])
+        return features @ self._weights + self._start
 
     def oracle(self, queries: Queries) -> NDArray[np.float32]:
         """Embeds the same in NumPy, user by user."""

@@ -7,6 +7,7 @@ known: nDCG@10 .49 so, .36 with random ones, .40 for popularity (docs/quality.md
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from recserve_trainer.features import encode, fit_features
 from recserve_trainer.fit_configs import CollaborativeConfig
 from recserve_trainer.interactions import Histories, Interactions, entries_of
 from recserve_trainer.learning.attribute_mapping import NormalEquations
+from recserve_trainer.learning.item_tower import history_rows
 from recserve_trainer.learning.pooled_query import PooledQueryTower
 from recserve_trainer.retrieval import QueryTower
 from recserve_trainer.tables import UserTable
@@ -25,6 +27,18 @@ _LENGTHS: Final = (0, 1, 2, 3, 5, 8, 12, 20, 40)
 _MOST_USERS: Final = 50_000
 """Users learnt from: many more than there are weights to learn."""
 _USERS_AT_ONCE: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class QueryWeights:
+    """What a regression found, in the terms of `QueryRegression`."""
+
+    history: NDArray[np.float32]
+    """[item dimension + 1, query dimension]: A, and below it a."""
+    profile: NDArray[np.float32]
+    """[sum of the features' widths, query dimension]: B."""
+    start: NDArray[np.float32]
+    """[query dimension]: c."""
 
 
 class QueryRegression:
@@ -55,6 +69,12 @@ class QueryRegression:
             user_vectors: [users, length]; only rows with training interactions are looked at.
             item_vectors: [items, length], as items count in a history.
         """
+        return self.tower(self.weights(user_vectors, item_vectors), item_vectors)
+
+    def weights(
+        self, user_vectors: NDArray[np.float32], item_vectors: NDArray[np.float32]
+    ) -> QueryWeights:
+        """Returns what the tower of `fit` is made of; arguments as there."""
         length, width = item_vectors.shape[1], self._profiles.shape[1]
         equations = NormalEquations(length + 1 + width, user_vectors.shape[1])
         step = max(1, -(-len(self._known) // _MOST_USERS))
@@ -66,10 +86,14 @@ class QueryRegression:
                 rows = np.concatenate([beginnings, profiles], axis=1)
                 equations.add(rows, user_vectors[users[place]])
         weights = equations.solve(self._config.query_l2).astype(np.float32)
+        return QueryWeights(weights[: length + 1], weights[length + 1 : -1], weights[-1])
+
+    def tower(self, weights: QueryWeights, item_vectors: NDArray[np.float32]) -> PooledQueryTower:
+        """Makes the tower of what was found; `item_vectors` as of `fit`."""
         return PooledQueryTower(
             self._features,
-            item_vectors @ weights[:length] + weights[length],
-            (weights[length + 1 : -1], weights[-1]),
+            history_rows(item_vectors, weights.history),
+            (weights.profile, weights.start),
             self._config.history_prior,
         )
 

@@ -68,16 +68,25 @@ def find_tables(folder: Path, table: str, file_format: str, delimiter: str) -> l
     """
     paths = [*folder.glob(f"{table}*.{file_format}"), *(folder / table).glob(f"*.{file_format}")]
     paths = sorted((path for path in paths if path.is_file()), key=_part_order)
-    opened: list[Table] = []
-    for path in paths:
-        try:
-            file = path.relative_to(folder).as_posix()
-            is_csv = file_format == "csv"
-            opened.append(CsvTable(path, file, delimiter) if is_csv else ParquetTable(path, file))
-        except (OSError, ValueError, csv.Error) as error:  # Arrow's errors are kinds of these
-            raise DatasetError(f"{path}: {_first_line(error)}") from error
-        _check_names(opened[-1])
-    return opened
+    return [
+        open_table(path, path.relative_to(folder).as_posix(), file_format, delimiter)
+        for path in paths
+    ]
+
+
+def open_table(path: Path, file: str, file_format: str, delimiter: str) -> Table:
+    """Opens one file, to be called `file` for a person.
+
+    Raises:
+        DatasetError: it has no columns, or two of one name, or cannot be read.
+    """
+    try:
+        is_csv = file_format == "csv"
+        table: Table = CsvTable(path, file, delimiter) if is_csv else ParquetTable(path, file)
+    except (OSError, ValueError, csv.Error) as error:  # Arrow's errors are kinds of these
+        raise DatasetError(f"{path}: {_first_line(error)}") from error
+    _check_names(table)
+    return table
 
 
 class CsvTable:

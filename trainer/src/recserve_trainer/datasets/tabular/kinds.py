@@ -15,7 +15,7 @@ from recserve_trainer.errors import DatasetError
 from recserve_trainer.tables import Column
 
 _MOST_CATEGORY_VALUES: Final = 1000
-_SEPARATORS: Final = ("|", ";")
+SEPARATORS: Final = ("|", ";")
 """What is taken for a separator without a schema; commas and spaces stand in sentences too."""
 
 
@@ -82,7 +82,7 @@ def _inferred(texts: Any) -> tuple[str, str | None]:
     known = texts.drop_null()
     if read_numbers(known)[1].all():
         return "number", None
-    for separator in _SEPARATORS:
+    for separator in SEPARATORS:
         if pc.any(pc.match_substring(known, separator)).as_py() and _repeat(
             _split(known, separator).flatten()
         ):

@@ -87,7 +87,7 @@ def _read(
     item_codes: Codes = FixedIds(items.ids) if items else GrowingIds()
     reader = InteractionsReader(schema.interactions, user_codes, item_codes, bad_rows, progress)
     coded, seen = reader.read(found["interactions"])
-    _show([*seen, *(items.seen if items else []), *(users.seen if users else [])], progress)
+    show_columns([*seen, *(items.seen if items else []), *(users.seen if users else [])], progress)
     bad_rows.settle(config.bad_rows, progress)
     if not len(coded):
         raise DatasetError(f"{config.name} holds no interactions")
@@ -127,7 +127,8 @@ def _profiles(users: Entities | None, user_ids: list[str], progress: Progress) -
     return users.take(user_ids)
 
 
-def _show(seen: Sequence[tuple[str, str, str]], progress: Progress) -> None:
+def show_columns(seen: Sequence[tuple[str, str, str]], progress: Progress) -> None:
+    """Tells what was taken for what: rows of file, column and meaning."""
     table = ShownTable(box=SIMPLE_HEAD)
     for name in ("file", "column", "taken for"):
         table.add_column(name)
