@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from recserve_trainer.errors import ExportError
 from recserve_trainer.interactions import Histories
-from recserve_trainer.retrieval import Queries, QueryTower, Ranker, RetrievalModel
+from recserve_trainer.retrieval import ItemTower, Queries, QueryTower, Ranker, RetrievalModel
 
 _USERS_CHECKED: Final = 64
-_ITEMS_EXPLAINED: Final = 16
+_ITEMS_CHECKED: Final = 16
 _TOLERANCE: Final = 1e-3
 """Of the largest number of a row: float32 in another order of summation; a solve loses digits."""
 
@@ -37,6 +37,8 @@ def check_stages(folder: Path, model: RetrievalModel, histories: Histories) -> N
         _check_explained(loaded.signatures["explain"], model.embeddings.items, queries, embedded)
     if stages.ranker is not None:
         _check_ranker(loaded.signatures, stages.ranker, rows)
+    if stages.item_tower is not None:
+        _check_item_tower(loaded.signatures["embed_new_items"], stages.item_tower)
 
 
 def _queries(tower: QueryTower, histories: Histories, rows: NDArray[np.int32]) -> Queries:
@@ -61,7 +63,7 @@ def _check_tower(signature: Any, queries: Queries, embedded: NDArray[np.float32]
 def _check_explained(
     signature: Any, items: NDArray[np.float32], queries: Queries, embedded: NDArray[np.float32]
 ) -> None:
-    shape = len(embedded), _ITEMS_EXPLAINED
+    shape = len(embedded), _ITEMS_CHECKED
     item_rows = np.random.default_rng(0).integers(0, len(items), shape, dtype=np.int32)
     told = signature(
         history=tf.constant(queries.history),
@@ -74,6 +76,14 @@ def _check_explained(
     products = embedded[:, None, :] * items[item_rows]
     # A score may be small beside what it is the sum of.
     _compare("explanation", sums, products.sum(axis=2), np.abs(products).sum(axis=2))
+
+
+def _check_item_tower(signature: Any, tower: ItemTower) -> None:
+    width = sum(feature.width for feature in tower.features)
+    drawn = np.random.default_rng(0).random((_ITEMS_CHECKED, width))
+    features = (drawn < 0.3).astype(np.float32)
+    answer = signature(features=tf.constant(features))
+    _compare("item tower", answer["embeddings"].numpy(), tower.oracle(features))
 
 
 def _check_ranker(signatures: Any, ranker: Ranker, rows: NDArray[np.int32]) -> None:
