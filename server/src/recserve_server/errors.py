@@ -125,10 +125,10 @@ class NotPersonal(ServingError):
     code = code_pb2.NOT_FOUND
     reason = "NOT_PERSONAL"
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, fallback_reason: str) -> None:
         super().__init__(
-            f"there is no personal ranking, the reason is {why.upper()}",
-            metadata={"fallback_reason": why.upper()},
+            f"there is no personal ranking, the reason is {fallback_reason}",
+            metadata={"fallback_reason": fallback_reason},
         )
 
 

@@ -1,7 +1,7 @@
 """What passes between a question and a model; the seams that tests and engines share."""
 
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -12,22 +12,22 @@ from recserve_server.query import Question, Schema
 from recserve_server.stats import PaddingStats
 
 
-class Source(Enum):
-    """What a ranking was made from."""
+class Source(IntEnum):
+    """What a ranking was made from; numbered as in `recserve.v1.RecommendationSource`."""
 
-    USER_ID = "user_id"
-    HISTORY = "history"
-    FEATURES = "features"
-    POPULARITY = "popularity"
-    USER_ID_AND_HISTORY = "user_id_and_history"
+    USER_ID = 1
+    HISTORY = 2
+    FEATURES = 3
+    POPULARITY = 4
+    USER_ID_AND_HISTORY = 5
 
 
-class Fallback(Enum):
-    """Why a ranking is not personal."""
+class Fallback(IntEnum):
+    """Why a ranking is not personal; numbered as in `recserve.v1.FallbackReason`."""
 
-    UNKNOWN_USER = "unknown_user"
-    NOTHING_KNOWN = "nothing_known"
-    NO_QUERY_TOWER = "no_query_tower"
+    UNKNOWN_USER = 1
+    NOTHING_KNOWN = 2
+    NO_QUERY_TOWER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,8 @@ class Extras:
     """Beside the items."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ranking:
-    """One answer, best item first."""
+class Ranking(NamedTuple):
+    """One answer, best item first; a tuple, since one is made for every question."""
 
     item_rows: NDArray[np.int32]
     """int32 [n], rows of the item table, each at most once."""
@@ -77,8 +76,7 @@ class Ranking:
     def at(self, places: NDArray[np.intp], k: int) -> "Ranking":
         """Returns the items at some places, in that order, k having been asked for."""
         first = self.retrieval_scores
-        return replace(
-            self,
+        return self._replace(
             item_rows=self.item_rows[places],
             scores=self.scores[places],
             is_short=len(places) < k,

@@ -109,7 +109,7 @@ class _Signature:
         """Takes arrays or tensors by name, returns arrays by name."""
         # Calling the signature by keywords binds and checks them in Python each time, which takes
         # as long as a small model's whole graph; `inference_fn` is what it calls in the end.
-        tensors = [tf.convert_to_tensor(inputs[name]) for name in self._input_names]
+        tensors = [_tensor(inputs[name]) for name in self._input_names]
         found = self._graph.call_flat(*tensors, *self._captured)
         return {
             name: tensor.numpy() for name, tensor in zip(self._output_names, found, strict=True)
@@ -211,6 +211,11 @@ class SavedModel:
 
 def _found(outputs: dict[str, Any]) -> Found:
     return Found(outputs["item_rows"], outputs["scores"], outputs.get("retrieval_scores"))
+
+
+def _tensor(given: Input) -> "tf.Tensor":
+    # Half the time of `convert_to_tensor`, which takes anything.
+    return tf.constant(given) if isinstance(given, np.ndarray) else given
 
 
 @lru_cache(maxsize=1024)

@@ -75,7 +75,7 @@ class Askers:
             fresh = _NO_ENTRIES
         source, fallback = self._source(user_row, fresh, features, options)
         if fallback is not None and options.strict:
-            raise NotPersonal(fallback.value)
+            raise NotPersonal(fallback.name)
         return Asker(user_row, fresh, features, source, fallback, unknown)
 
     def embed(self, askers: Sequence[Asker]) -> NDArray[np.float32]:

@@ -77,10 +77,6 @@ class Histories(NamedTuple):
     ratings: NDArray[np.float32] | None = None
     """Beside `item_rows`; None in artifacts from before they were written."""
 
-    def slice_of(self, row: int) -> slice:
-        """Returns where a user's entries are."""
-        return slice(int(self.offsets[row]), int(self.offsets[row + 1]))
-
 
 class Profiles:
     """The attributes of users; what is never asked for is never read."""
@@ -145,14 +141,15 @@ class Users:
 
     def history(self, row: int) -> NDArray[np.int32]:
         """Returns int32 [n]: the item rows that a user has seen, ascending."""
-        return self._histories.item_rows[self._histories.slice_of(row)]
+        offsets = self._histories.offsets
+        return self._histories.item_rows[offsets[row] : offsets[row + 1]]
 
     def ratings(self, row: int) -> NDArray[np.float32]:
         """Returns float32 [n]: a user's ratings of `history(row)`, NaN where there are none."""
-        entries = self._histories.slice_of(row)
+        offsets = self._histories.offsets
         if self._histories.ratings is None:
-            return np.full(entries.stop - entries.start, np.nan, np.float32)
-        return self._histories.ratings[entries]
+            return np.full(offsets[row + 1] - offsets[row], np.nan, np.float32)
+        return self._histories.ratings[offsets[row] : offsets[row + 1]]
 
     def profile(self, row: int) -> dict[str, Known]:
         """Returns what is known of a user, by attribute."""

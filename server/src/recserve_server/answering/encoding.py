@@ -19,19 +19,6 @@ from recserve_server.model import Extras, Fallback, Neighbours, Ranking, Source,
 from recserve_server.wire import FIXED_32, LENGTH_DELIMITED, tag, varint
 
 _MOST_FRAGMENTS: Final = 65_536
-_SOURCES: Final = {
-    Source.USER_ID: pb.RECOMMENDATION_SOURCE_USER_ID,
-    Source.HISTORY: pb.RECOMMENDATION_SOURCE_HISTORY,
-    Source.FEATURES: pb.RECOMMENDATION_SOURCE_FEATURES,
-    Source.POPULARITY: pb.RECOMMENDATION_SOURCE_POPULARITY,
-    Source.USER_ID_AND_HISTORY: pb.RECOMMENDATION_SOURCE_USER_ID_AND_HISTORY,
-}
-_FALLBACKS: Final = {
-    None: pb.FALLBACK_REASON_UNSPECIFIED,
-    Fallback.UNKNOWN_USER: pb.FALLBACK_REASON_UNKNOWN_USER,
-    Fallback.NOTHING_KNOWN: pb.FALLBACK_REASON_NOTHING_KNOWN,
-    Fallback.NO_QUERY_TOWER: pb.FALLBACK_REASON_NO_QUERY_TOWER,
-}
 _SCORE: Final = tag(pb.ScoredItem.SCORE_FIELD_NUMBER, FIXED_32)
 _RETRIEVAL_SCORE: Final = tag(pb.ScoredItem.RETRIEVAL_SCORE_FIELD_NUMBER, FIXED_32)
 _PERCENTILE: Final = tag(pb.ScoredItem.PERCENTILE_FIELD_NUMBER, FIXED_32)
@@ -55,10 +42,11 @@ class ResponseEncoder:
             for is_full, statics in self._statics.items()
             for count in (1, 2, 3)
         }
+        self._plain = self._fragments[False, 1]
         self._endings = {
             (source, fallback, is_short): pb.RecommendResponse(
-                source=_SOURCES[source],
-                fallback_reason=_FALLBACKS[fallback],
+                source=source.value,  # type: ignore[arg-type]  # the same numbers
+                fallback_reason=fallback or 0,  # type: ignore[arg-type]
                 model_name=name,
                 model_version=version,
                 is_short=is_short,
@@ -70,9 +58,13 @@ class ResponseEncoder:
 
     def encode(self, ranking: Ranking) -> bytes:
         """Returns the encoded `recserve.v1.RecommendResponse`."""
-        parts = self._items(ranking)
-        parts.append(self._endings[ranking.source, ranking.fallback, ranking.is_short])
-        extras = ranking.extras
+        _, scores, source, fallback, is_short, first, extras = ranking
+        if first is None and extras is None:
+            numbers: list[bytes] = scores.astype("<f4", copy=False).view("V4").tolist()
+            parts = _joined(self._plain, ranking.item_rows.tolist(), numbers)
+        else:
+            parts = self._items(ranking)
+        parts.append(self._endings[source, fallback, is_short])
         if extras is not None:
             parts.append(
                 pb.RecommendResponse(
@@ -87,8 +79,8 @@ class ResponseEncoder:
         """Returns the encoded `recserve.v1.RankItemsResponse`."""
         extras = ranking.extras or _NO_EXTRAS
         ending = pb.RankItemsResponse(
-            source=_SOURCES[ranking.source],
-            fallback_reason=_FALLBACKS[ranking.fallback],
+            source=ranking.source.value,  # type: ignore[arg-type]  # the same numbers
+            fallback_reason=ranking.fallback or 0,  # type: ignore[arg-type]
             model_name=self._name,
             model_version=self._version,
             unknown_item_ids=extras.unknown_item_ids,
@@ -122,12 +114,7 @@ class ResponseEncoder:
         numbers, rows = _interleaved(columns, tags), answer.item_rows.tolist()
         if extras.whys is not None:
             return self._explained(rows, numbers, extras)
-        parts: list[bytes] = []
-        fragments = self._fragments[extras.is_full, len(columns)]
-        for row, of_item in zip(rows, numbers, strict=True):
-            parts.append(fragments[row])
-            parts.append(of_item)
-        return parts
+        return _joined(self._fragments[extras.is_full, len(columns)], rows, numbers)
 
     def _explained(
         self, rows: Sequence[int], numbers: Sequence[bytes], extras: Extras
@@ -155,6 +142,14 @@ class ResponseEncoder:
             is_exact=why.is_exact,
             shared_attributes=[pb.Attribute(name=name, texts=texts) for name, texts in why.shared],
         ).SerializeToString()
+
+
+def _joined(fragments: "_Fragments", rows: Sequence[int], numbers: Sequence[bytes]) -> list[bytes]:
+    parts: list[bytes] = []
+    for row, of_item in zip(rows, numbers, strict=True):
+        parts.append(fragments[row])
+        parts.append(of_item)
+    return parts
 
 
 def _interleaved(columns: Sequence[NDArray[np.float32]], tags: Sequence[bytes]) -> list[bytes]:

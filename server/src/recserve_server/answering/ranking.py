@@ -98,8 +98,9 @@ class CatalogueRanker:
                 rows[i, :count],
                 scores[i, :count],
                 Source.USER_ID,
-                is_short=count < wanted[i].k,
-                retrieval_scores=None if retrieval_scores is None else retrieval_scores[i, :count],
+                None,
+                count < wanted[i].k,
+                None if retrieval_scores is None else retrieval_scores[i, :count],
             )
             for i, count in enumerate(counts)
         ]

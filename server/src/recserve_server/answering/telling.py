@@ -1,7 +1,7 @@
 """Adds to rankings what is told of them: percentiles, reasons, and what was passed over."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -51,7 +51,7 @@ class Teller:
             percentiles=self._percentiles(ranking) if is_full else None,
             whys=whys,
         )
-        return replace(ranking, extras=extras)
+        return ranking._replace(extras=extras)
 
     def _percentiles(self, ranking: Ranking) -> NDArray[np.float32] | None:
         if ranking.source is Source.POPULARITY:
