@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from recserve_server.answering.row_index import RowIndex
+from recserve_server.answering.row_index import RowDictionary, RowIndex, row_index
 from recserve_server.answering.user_features import Known
 
 _NO_ATTRIBUTES: Final = {"user_id", "history", "history_rating"}
@@ -48,9 +48,9 @@ class Catalogue:
         return len(self.item_ids)
 
     @cached_property
-    def rows(self) -> RowIndex:
+    def rows(self) -> RowIndex | RowDictionary:
         """Row by item id; made when first asked for."""
-        return RowIndex(self.item_ids)
+        return row_index(self.item_ids)
 
     @property
     def train_counts(self) -> NDArray[np.int64]:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final, TypeVar
 
 from recserve_server.config import EventsConfig
@@ -122,11 +121,10 @@ def _options(question: Query | RankQuery) -> Options:
 def _with_events(question: _Question, events: UserEvents | None) -> _Question:
     options = _options(question)
     if events is None:
-        return question._replace(options=replace(options, is_degraded=True))
+        return question._replace(options=options._replace(is_degraded=True))
     given = {each.item_id for each in options.history}
     recorded = tuple(each for each in events.history if each.item_id not in given)
-    added = replace(
-        options,
+    added = options._replace(
         # What the caller says is the newest.
         history=recorded + options.history,
         seen_item_ids=events.seen_item_ids,

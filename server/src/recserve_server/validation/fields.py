@@ -60,13 +60,24 @@ def ids_violations(
 ) -> list[FieldViolation]:
     """Checks a list of ids."""
     violations = count_violations(field, len(item_ids), most)
-    if violations:
+    if violations or _are_obviously_sound(item_ids, limits):
         return violations
     return [
         violation
         for place, item_id in enumerate(item_ids)
         for violation in text_violations(f"{field}[{place}]", item_id, limits)
     ]
+
+
+def _are_obviously_sound(texts: Sequence[str], limits: Limits) -> bool:
+    """Looks at all texts at once; what is sound though it does not look so is looked at again."""
+    joined = "".join(texts)
+    return (
+        joined.isascii()
+        and joined.isprintable()
+        and all(texts)
+        and max(map(len, texts), default=0) <= limits.max_id_bytes
+    )
 
 
 def count_violations(field: str, count: int, most: int, least: int = 0) -> list[FieldViolation]:
