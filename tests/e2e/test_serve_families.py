@@ -9,7 +9,13 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from recserve_client import RecommenderClient
+from recserve_client import (
+    Filter,
+    HistoryEntry,
+    Recommendation,
+    RecommendationSource,
+    RecommenderClient,
+)
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.long, pytest.mark.timeout(240)]
 
@@ -55,9 +61,47 @@ def test_what_is_served_is_what_the_saved_model_ranks(
         with RecommenderClient(address, timeout_s=20) as client:
             assert client.list_models()[0].kind == family
             answers = client.recommend_batch(list(expected), k=K)
+            by_vector = client.recommend_batch(
+                list(expected), k=K, filters=[Filter.none_of("genres", ["no such genre"])]
+            )
+            check_given_items(client, next(iter(expected)), answers[0])
+            check_strangers(client, answers[0])
 
     for user_id, answer in zip(expected, answers, strict=True):
         assert [item.item_id for item in answer] == [item for item, _ in expected[user_id]]
         assert [item.score for item in answer] == pytest.approx(
             [score for _, score in expected[user_id]], rel=1e-5, abs=1e-6
         )
+    # Searched by query vectors and ranked apart, or all in one graph: it must come to the same.
+    for one, other in zip(answers, by_vector, strict=True):
+        assert is_two_stages(one) == is_two_stages(other) == (family == "ranking")
+        assert [item.score for item in other] == pytest.approx(
+            [item.score for item in one], rel=1e-4, abs=1e-5
+        )
+
+
+def is_two_stages(answer: Recommendation) -> bool:
+    return all(item.retrieval_score is not None for item in answer)
+
+
+def check_given_items(client: RecommenderClient, user_id: str, answer: Recommendation) -> None:
+    """Given items are scored as they were when the model found them itself."""
+    shuffled = sorted(item.item_id for item in answer)
+    ranked = client.rank_items([*shuffled, "nothing"], user_id=user_id)
+
+    assert ranked.unknown_item_ids == ("nothing",)
+    assert [item.score for item in ranked] == pytest.approx(
+        [item.score for item in answer], rel=1e-4, abs=1e-5
+    )
+    similar = client.find_similar_items(shuffled[:2], k=K)
+    assert not {item.item_id for item in similar} & set(shuffled[:2])
+
+
+def check_strangers(client: RecommenderClient, answer: Recommendation) -> None:
+    """A history of two items is a personal answer, and what it is made of adds up."""
+    history = [HistoryEntry(item.item_id, rating=5.0) for item in list(answer)[:2]]
+    told = client.recommend(history=history, k=K, explain=True)
+
+    assert told.source is RecommendationSource.HISTORY
+    assert all(item.explanation.is_exact for item in told)
+    assert any(item.explanation.contributions for item in told)

@@ -8,7 +8,7 @@ import pytest
 
 from recserve_client import RecommenderClient
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow, pytest.mark.long]
 pytest.importorskip("scann", reason="scann has wheels for Linux on x86-64 only")
 
 
