@@ -151,7 +151,7 @@ async def test_events_that_may_not_be_kept_are_refused(
 ) -> None:
     store.state = state
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match=r"^events cannot be kept now$"):
         await recorded.record([event("e1")])
 
 

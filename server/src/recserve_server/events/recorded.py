@@ -63,8 +63,10 @@ class RecordedEvents:
         try:
             async with asyncio.timeout(self._config.write_timeout_ms / 1000):
                 count = await self._store.append(events)
-        except TimeoutError as error:
-            raise StoreUnavailable("the store of events does not answer in time") from error
+        except (TimeoutError, StoreUnavailable) as error:
+            # Where the store is and what it says is not the caller's to know.
+            _log.error("events were not kept", extra={"reason": _reason(error)})
+            raise StoreUnavailable("events cannot be kept now") from error
         self.stats.recorded += count
         return count
 
@@ -110,8 +112,11 @@ class RecordedEvents:
         self._failures += 1
         if self._failures == _FAILURES_TO_OPEN:
             self._probe_s = self._clock() + self._config.probe_interval_s
-            reason = str(error) or "no answer in time"
-            _log.error("answering without recorded events", extra={"reason": reason})
+            _log.error("answering without recorded events", extra={"reason": _reason(error)})
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or "no answer in time"
 
 
 def _options(question: Query | RankQuery) -> Options:
