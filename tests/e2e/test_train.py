@@ -112,6 +112,7 @@ def test_the_report_is_a_page_about_the_version(trained: object, tmp_path: Path)
     assert "data:image/png;base64," in text
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_numbers(
     trained: object, train: Train, tmp_path: Path
 ) -> None:

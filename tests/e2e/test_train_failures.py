@@ -49,6 +49,7 @@ def test_a_run_that_fails_for_space_leaves_the_version_before_it_as_it_was(
     assert {path.name for path in (models_dir / "films").iterdir()} == {"1", "logs"}
 
 
+@pytest.mark.long
 def test_data_half_prepared_by_an_interrupted_run_is_prepared_anew_by_the_next(
     train: Train, tmp_path: Path
 ) -> None:

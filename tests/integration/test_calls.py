@@ -257,6 +257,10 @@ async def test_refused_calls_are_logged_with_their_request_id(
     with pytest.raises(RecommenderError) as caught:
         await client.recommend("")
 
-    [logged] = [vars(each) for each in caplog.records if each.message == "call"]
+    # The caller has its answer before the server writes the line.
+    async with asyncio.timeout(10):
+        while not (lines := [each for each in caplog.records if each.message == "call"]):
+            await asyncio.sleep(0.001)
+    [logged] = map(vars, lines)
     assert logged["outcome"] == "INVALID_FIELDS"
     assert logged["request_id"] == caught.value.request_id

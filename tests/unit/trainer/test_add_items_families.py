@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from published_world import NAME, Read, add_items, assert_refused, publish_world
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.long]
 
 
 class LastFirst(tf.Module):
