@@ -123,6 +123,18 @@ async def test_a_caller_in_a_hurry_gives_the_store_a_quarter_of_the_time(
     assert query.options == Options(is_degraded=True)
 
 
+async def test_callers_in_a_hurry_do_not_make_a_store_count_as_down(
+    recorded: RecordedEvents, store: Store
+) -> None:
+    store.state = "hangs"
+
+    for _ in range(10):
+        await recorded.added_to(Query("u1", 10), 0.004)
+
+    assert recorded.is_available
+    assert recorded.stats.degraded == 10
+
+
 async def test_a_store_that_is_down_is_left_alone_until_a_probe_finds_it_back(
     recorded: RecordedEvents, store: Store, clock: Clock
 ) -> None:

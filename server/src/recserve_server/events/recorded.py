@@ -93,14 +93,17 @@ class RecordedEvents:
                 return None
             # Whoever comes while this one asks is answered without.
             self._probe_s = self._clock() + self._config.probe_interval_s
-        limit_s = self._config.read_timeout_ms / 1000
+        usual_s = limit_s = self._config.read_timeout_ms / 1000
         if remaining_s is not None:
-            limit_s = min(limit_s, _SHARE_OF_DEADLINE * remaining_s)
+            limit_s = min(usual_s, _SHARE_OF_DEADLINE * remaining_s)
         try:
             async with asyncio.timeout(limit_s):
                 events = await self._store.recent(user_id)
         except (TimeoutError, StoreUnavailable) as error:
-            self._failed(error)
+            self.stats.degraded += 1
+            # That a caller has no time for the store says nothing of the store.
+            if limit_s == usual_s or isinstance(error, StoreUnavailable):
+                self._failed(error)
             return None
         if not self.is_available:
             _log.warning("the store of events answers again")
@@ -108,7 +111,6 @@ class RecordedEvents:
         return events
 
     def _failed(self, error: Exception) -> None:
-        self.stats.degraded += 1
         self._failures += 1
         if self._failures == _FAILURES_TO_OPEN:
             self._probe_s = self._clock() + self._config.probe_interval_s
