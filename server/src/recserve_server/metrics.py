@@ -188,7 +188,7 @@ def _events(events: RecordedEvents) -> Iterator[Metric]:
     )
     for name, text, count in (
         ("recorded", "Events recorded, those sent again not counted.", stats.recorded),
-        ("reads", "Questions whose user's events were wanted.", stats.reads),
+        ("reads", "Questions for which the store was asked.", stats.reads),
         ("degraded", "Of these, answered without.", stats.degraded),
     ):
         yield CounterMetricFamily(f"recserve_events_{name}", text, count)

@@ -90,6 +90,6 @@ class EventStats:
     recorded: int = 0
     """New events."""
     reads: int = 0
-    """Questions whose user's events were wanted."""
+    """Questions for which the store was asked."""
     degraded: int = 0
     """Those that were answered without."""

@@ -13,6 +13,7 @@ import pytest
 from stores import CONFIG, event, sqlite_store
 
 from recserve_server.errors import StoreUnavailable
+from recserve_server.events.event import NO_EVENTS
 
 # Records calls of three events each and tells which were accepted.
 RECORDER = """
@@ -82,8 +83,10 @@ async def test_calls_that_arrive_together_share_a_commit(tmp_path: Path) -> None
         nonlocal commits
         commits += statement == "COMMIT"
 
-    store._waiting.put((lambda connection: connection.set_trace_callback(count) or 0, _Ignored()))
-    store._waiting.put((lambda _: time.sleep(0.2) or 0, _Ignored()))
+    store._waiting.put(
+        (lambda connection: connection.set_trace_callback(count) or 0, _Ignored(), set())
+    )
+    store._waiting.put((lambda _: time.sleep(0.2) or 0, _Ignored(), set()))
 
     await asyncio.gather(*(store.append([event(f"e{i}")]) for i in range(200)))
 
@@ -135,6 +138,7 @@ import asyncio, json, resource, sys
 from pathlib import Path
 sys.path.append({folder!r})
 from recserve_server.errors import StoreUnavailable
+from recserve_server.events.event import NO_EVENTS
 from stores import event, sqlite_store
 
 async def main():
@@ -184,3 +188,38 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.recent("u1")
     assert CONFIG.retention_days == 0
+
+
+async def test_what_was_read_is_at_hand_until_it_changes(tmp_path: Path) -> None:
+    store = sqlite_store(tmp_path)
+    await store.open()
+    assert store.at_hand("u1") == NO_EVENTS
+
+    await store.append([event("e1", item="i1")])
+    assert store.at_hand("u1") is None
+    read = await store.recent("u1")
+    assert store.at_hand("u1") is read
+
+    await store.append([event("e2", item="i2"), event("e3", user="u2")])
+    assert store.at_hand("u1") is None
+    assert (await store.recent("u1")).seen_item_ids == ("i1", "i2")
+    await store.close()
+
+
+async def test_nobody_is_told_of_the_state_before_an_accepted_event(tmp_path: Path) -> None:
+    store = sqlite_store(tmp_path)
+    await store.open()
+
+    async def read_on(until: asyncio.Event) -> None:
+        while not until.is_set():
+            await store.recent("u1")
+
+    for number in range(200):
+        accepted = asyncio.Event()
+        readers = [asyncio.create_task(read_on(accepted)) for _ in range(2)]
+        await store.append([event(f"e{number}", item=f"i{number}")])
+        events = store.at_hand("u1") or await store.recent("u1")
+        assert f"i{number}" in events.seen_item_ids
+        accepted.set()
+        await asyncio.gather(*readers)
+    await store.close()

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
 from recserve_server.config import EventsConfig
 from recserve_server.errors import StoreUnavailable
-from recserve_server.events.event import NO_EVENTS, Event, UserEvents
+from recserve_server.events.event import Event, UserEvents
 from recserve_server.events.store import EventStore
 from recserve_server.query import Options, Query, RankQuery
 from recserve_server.stats import EventStats
@@ -77,10 +77,12 @@ class RecordedEvents:
             question: of anybody.
             remaining_s: seconds that the caller still waits, None for ever.
         """
-        if not question.user_id or not self._store.may_know(question.user_id):
+        if not question.user_id:
             return question
-        events = await self._recent(question.user_id, remaining_s)
-        if events is NO_EVENTS or (events is not None and not events.seen_item_ids):
+        events = self._store.at_hand(question.user_id)
+        if events is None:
+            events = await self._recent(question.user_id, remaining_s)
+        if events is not None and not events.seen_item_ids:
             return question
         return _with_events(question, events)
 
@@ -97,8 +99,7 @@ class RecordedEvents:
         if remaining_s is not None:
             limit_s = min(usual_s, _SHARE_OF_DEADLINE * remaining_s)
         try:
-            async with asyncio.timeout(limit_s):
-                events = await self._store.recent(user_id)
+            events = await _within(limit_s, self._store.recent(user_id))
         except (TimeoutError, StoreUnavailable) as error:
             self.stats.degraded += 1
             # That a caller has no time for the store says nothing of the store.
@@ -115,6 +116,22 @@ class RecordedEvents:
         if self._failures == _FAILURES_TO_OPEN:
             self._probe_s = self._clock() + self._config.probe_interval_s
             _log.error("answering without recorded events", extra={"reason": _reason(error)})
+
+
+async def _within(limit_s: float, reading: Coroutine[Any, Any, UserEvents]) -> UserEvents:
+    """Returns what is read, also if it came while the event loop was too busy to look.
+
+    `asyncio.timeout` would throw away an answer that is there when the time is over, so that a
+    loaded server took its own delay for the store's.
+    """
+    task = asyncio.ensure_future(reading)
+    try:
+        await asyncio.wait((task,), timeout=limit_s)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        task.cancel()
 
 
 def _reason(error: Exception) -> str:

@@ -88,10 +88,10 @@ class RedisStore:
         except _errors() as error:
             raise StoreUnavailable(f"events cannot be written: {error}") from error
 
-    def may_know(self, user_id: str) -> bool:
-        """Returns True: only the server knows."""
+    def at_hand(self, user_id: str) -> UserEvents | None:
+        """Returns None: other servers write too."""
         del user_id
-        return True
+        return None
 
     async def recent(self, user_id: str) -> UserEvents:
         """Reads a user's newest events; see `EventStore`."""

@@ -6,7 +6,8 @@ import fcntl
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -37,6 +38,7 @@ WHERE user_id = ? AND time_s >= ? ORDER BY time_s DESC, event_id DESC LIMIT ?
 """
 _S_PER_DAY: Final = 86_400
 _PURGE_INTERVAL_S: Final = 600.0
+_MOST_KEPT: Final = 20_000
 
 
 class SqliteStore:
@@ -52,8 +54,8 @@ class SqliteStore:
     ) -> None:
         """Takes the file, which is made if there is none, and a clock of Unix time."""
         self._path, self._config, self._clock = path, config, clock
-        self._waiting: SimpleQueue[tuple[_Work, Future[int]] | None] = SimpleQueue()
-        self._users: set[str] = set()
+        self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
+        self._newest = _Newest()
         self._lock: IO[bytes] | None = None
         self._writer: threading.Thread | None = None
         self._readers: ThreadPoolExecutor | None = None
@@ -66,20 +68,21 @@ class SqliteStore:
 
     async def append(self, events: Sequence[Event]) -> int:
         """Commits events together with those of other callers; see `EventStore`."""
-        return await self._write(lambda connection: _insert(connection, events, self._users))
+        users = {each.user_id for each in events}
+        return await self._write(lambda connection: _insert(connection, events), users)
 
-    def may_know(self, user_id: str) -> bool:
-        """Whether a user had events when it was last looked; see `EventStore`."""
-        return user_id in self._users
+    def at_hand(self, user_id: str) -> UserEvents | None:
+        """Knows who has no events, and what was read lately; see `EventStore`."""
+        return self._newest.get(user_id)
 
     async def recent(self, user_id: str) -> UserEvents:
         """Reads a user's newest events; see `EventStore`."""
-        if user_id not in self._users:
-            return NO_EVENTS
         if self._readers is None:
             raise StoreUnavailable("the store of events is closed")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._read, user_id)
+        loop, changes = asyncio.get_running_loop(), self._newest.changes(user_id)
+        events = await loop.run_in_executor(self._readers, self._read, user_id)
+        self._newest.keep(user_id, events, changes)
+        return events
 
     async def forget(self, user_id: str) -> int:
         """Deletes a user's events; see `EventStore`."""
@@ -87,9 +90,7 @@ class SqliteStore:
         def delete(connection: sqlite3.Connection) -> int:
             return connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
 
-        count = await self._write(delete)
-        self._users.discard(user_id)
-        return count
+        return await self._write(delete, {user_id})
 
     async def close(self) -> None:
         """Commits what waits, then closes the file."""
@@ -117,7 +118,7 @@ class SqliteStore:
                 writing = self._connect()
                 undo.callback(writing.close)
                 _prepare(writing)
-                self._users.update(user for (user,) in writing.execute(_USERS))
+                self._newest.changed(user for (user,) in writing.execute(_USERS))
                 self._reading = self._connect()
             except BlockingIOError as error:
                 raise ValueError(f"{self._path} is in use by another server") from error
@@ -136,11 +137,13 @@ class SqliteStore:
         # Each connection stays with one thread at a time; none of them is the one that opens it.
         return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
 
-    async def _write(self, work: "_Work") -> int:
+    async def _write(self, work: "_Work", users: Set[str]) -> int:
         if self._writer is None:
             raise StoreUnavailable("the store of events is closed")
         done: Future[int] = Future()
-        self._waiting.put((work, done))
+        # Before the commit: whoever reads meanwhile must not take what it finds for the newest.
+        self._newest.changed(users)
+        self._waiting.put((work, done, users))
         # A caller that leaves does not take others' transaction along.
         return await asyncio.shield(asyncio.wrap_future(done))
 
@@ -155,23 +158,23 @@ class SqliteStore:
                 is_open = None not in batch
                 self._commit(connection, [each for each in batch if each is not None])
 
-    def _commit(
-        self, connection: sqlite3.Connection, batch: "Sequence[tuple[_Work, Future[int]]]"
-    ) -> None:
+    def _commit(self, connection: sqlite3.Connection, batch: "Sequence[_Job]") -> None:
         if not batch:
             return
         try:
             connection.execute("BEGIN IMMEDIATE")
-            results = [work(connection) for work, _ in batch]
+            results = [work(connection) for work, *_ in batch]
             self._purge(connection)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
-            for _, done in batch:
+            for _, done, _ in batch:
                 done.set_exception(StoreUnavailable(f"events cannot be written: {error}"))
             return
-        for (_, done), result in zip(batch, results, strict=True):
+        for (_, done, users), result in zip(batch, results, strict=True):
+            # And after it, before it is told.
+            self._newest.changed(users)
             done.set_result(result)
 
     def _purge(self, connection: sqlite3.Connection) -> None:
@@ -179,6 +182,7 @@ class SqliteStore:
         if self._config.retention_days and now_s - self._purged_s >= _PURGE_INTERVAL_S:
             self._purged_s = now_s
             connection.execute("DELETE FROM events WHERE time_s < ?", (self._oldest_s(),))
+            self._newest.drop()
 
     def _oldest_s(self) -> float:
         days = self._config.retention_days
@@ -194,7 +198,45 @@ class SqliteStore:
         return UserEvents.of(_event(row) for row in reversed(rows))
 
 
+class _Newest:
+    """Who has events, and the newest of those asked for last; used by two threads.
+
+    What was read is kept only if nothing changed since before it was read.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changes: dict[str, int] = {}
+        self._kept: OrderedDict[str, UserEvents] = OrderedDict()
+
+    def get(self, user_id: str) -> UserEvents | None:
+        if user_id not in self._changes:
+            return NO_EVENTS
+        return self._kept.get(user_id)
+
+    def changes(self, user_id: str) -> int:
+        return self._changes.get(user_id, 0)
+
+    def changed(self, user_ids: Iterable[str]) -> None:
+        with self._lock:
+            for user_id in user_ids:
+                self._changes[user_id] = self._changes.get(user_id, 0) + 1
+                self._kept.pop(user_id, None)
+
+    def keep(self, user_id: str, events: UserEvents, changes: int) -> None:
+        with self._lock:
+            if self._changes.get(user_id, 0) == changes:
+                self._kept[user_id] = events
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+
+    def drop(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
+
 _Work = Callable[[sqlite3.Connection], int]
+_Job = tuple[_Work, "Future[int]", Set[str]]
 _USERS: Final = "SELECT DISTINCT user_id FROM events"
 
 
@@ -213,14 +255,12 @@ def _prepare(connection: sqlite3.Connection) -> None:
         )
 
 
-def _insert(connection: sqlite3.Connection, events: Sequence[Event], users: set[str]) -> int:
+def _insert(connection: sqlite3.Connection, events: Sequence[Event]) -> int:
     count = 0
     for each in events:
         rating = None if each.kind is not EventKind.RATING else each.rating
         row = (each.event_id, each.user_id, each.item_id, int(each.kind), rating, each.time_s)
         count += connection.execute(_INSERT, row).rowcount
-    # Before the commit: who is told that it is done must find it.
-    users.update(each.user_id for each in events)
     return count
 
 

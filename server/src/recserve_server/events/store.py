@@ -21,8 +21,8 @@ class EventStore(Protocol):
         """Keeps all events or none, and returns how many are new; they are safe when it returns."""
         ...
 
-    def may_know(self, user_id: str) -> bool:
-        """Whether there can be events of a user; costs next to nothing."""
+    def at_hand(self, user_id: str) -> UserEvents | None:
+        """Returns what `recent` would, if it is known without asking; costs next to nothing."""
         ...
 
     async def recent(self, user_id: str) -> UserEvents:
