@@ -1,6 +1,11 @@
 """What the documents show runs as it is shown."""
 
+import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -37,3 +42,29 @@ def test_an_example_runs(example: str, address: str, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out.splitlines()
     for line in told:
         assert line in printed or line.startswith("{")
+
+
+COMMANDS = re.findall(r"^recserve (?:.*\\\n)*.*$", REQUESTS.read_text("utf-8"), re.M)
+
+
+@pytest.mark.parametrize("line", COMMANDS, ids=lambda line: line.split()[1])
+def test_a_command_line_runs(line: str, address: str) -> None:
+    [program, *arguments] = shlex.split(line.replace("\\\n", ""))
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "recserve_client", *arguments],
+        env={**os.environ, "RECSERVE_TARGET": address},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert program == "recserve"
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout
+    if "--json" in arguments:
+        json.loads(ran.stdout)
+
+
+def test_all_of_the_commands_are_shown() -> None:
+    assert {line.split()[1] for line in COMMANDS} == {"recommend", "similar", "rank", "events"}
