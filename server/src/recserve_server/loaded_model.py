@@ -124,7 +124,7 @@ class LoadedModel:
                 asked = [user_ids[place % len(user_ids)] for place in range(size)]
                 self._check([Query(user_id, k, include_seen=True) for user_id in asked])
         self.answer([Query("", k=10), *(Query(user_id, k=10) for user_id in user_ids[:1])])
-        self.answer(warm_up_questions(user_ids[0], self._item_id))
+        self.answer(_warm_up_questions(user_ids[0], self._item_id))
         self._retriever.stats = PaddingStats()  # nobody asked for these
 
     def _check(self, queries: Sequence[Query]) -> None:
@@ -142,8 +142,8 @@ class _Desk(NamedTuple):
     encode: Callable[[Any], bytes]
 
 
-def warm_up_questions(user_id: str, item_id: str) -> list[Question]:
-    """Returns one question of each kind, for what a first call takes longer."""
+def _warm_up_questions(user_id: str, item_id: str) -> list[Question]:
+    """Returns one question of each kind: the first call of a signature takes longer."""
     history = Options(history=(HistoryEntry(item_id),))
     filtered = Options(selection=Selection(allowed_item_ids=frozenset([item_id])))
     return [

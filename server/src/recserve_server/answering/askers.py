@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recserve_server.answering.eligibility import pairs
 from recserve_server.answering.tables import Tables
 from recserve_server.answering.user_features import Known
 from recserve_server.errors import NotPersonal
@@ -40,8 +41,10 @@ class Asker:
 
     user_row: int
     """Row of the user table, or -1."""
+    taken: NDArray[np.int32]
+    """int32 [n], rows of what the user took that came with the request."""
     fresh: Entries
-    """What the user took that came with the request, as far as the model knows the items."""
+    """The same with ratings, for the query tower; nothing if the model has none."""
     features: Mapping[str, Known]
     """What came with the request."""
     source: Source
@@ -53,6 +56,11 @@ class Asker:
     def is_moved(self) -> bool:
         """Whether the request tells more of a known user than training knows."""
         return self.user_row >= 0 and bool(len(self.fresh.rows) or self.features)
+
+    @property
+    def is_as_trained(self) -> bool:
+        """Whether the model knows the user by id, and the request tells no more."""
+        return self.user_row >= 0 and not self.is_moved
 
 
 class Askers:
@@ -69,14 +77,13 @@ class Askers:
             NotPersonal: nothing, and the caller is strict.
         """
         user_row = self._tables.users.row_of.get(user_id, -1) if user_id else -1
-        fresh, unknown = self._known(options)
+        taken, unknown = self._known(options)
         features: dict[str, Known] = dict(options.features) if self._has_tower else {}
-        if not self._has_tower:
-            fresh = _NO_ENTRIES
+        fresh = taken if self._has_tower else _NO_ENTRIES
         source, fallback = self._source(user_row, fresh, features, options)
         if fallback is not None and options.strict:
             raise NotPersonal(fallback.name)
-        return Asker(user_row, fresh, features, source, fallback, unknown)
+        return Asker(user_row, taken.rows, fresh, features, source, fallback, unknown)
 
     def embed(self, askers: Sequence[Asker]) -> NDArray[np.float32]:
         """Returns a query vector each, float32 [n, length]; popularity is none of their sources.
@@ -150,14 +157,9 @@ class Askers:
         )
 
     def _strangers(self, told: Sequence[tuple[Entries, Mapping[str, Known]]]) -> Strangers:
-        lengths = [len(entries.rows) for entries, _ in told]
-        history = np.empty((sum(lengths), 2), np.int32)
-        history[:, 0] = np.repeat(np.arange(len(told)), lengths)
         encoder = self._tables.encoder
-        features = np.zeros((len(told), encoder.width), np.float32)
-        if told:
-            np.concatenate([entries.rows for entries, _ in told], out=history[:, 1])
-            if encoder.width:
-                features = np.stack([encoder.encode(values) for _, values in told])
-        ratings = [entries.ratings for entries, _ in told] or [_NO_ENTRIES.ratings]
-        return Strangers(history, np.concatenate(ratings), features)
+        return Strangers(
+            pairs([entries.rows for entries, _ in told]),
+            np.concatenate([entries.ratings for entries, _ in told]),
+            np.stack([encoder.encode(values) for _, values in told]),
+        )

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from recserve_server.answering.arrow_file import map_table
 from recserve_server.query import Attribute, Filter, Match, RangeFilter, TextFilter
 
 _NO_ATTRIBUTES: Final = {"item_id", "title", "train_count"}
@@ -42,10 +43,9 @@ class ItemAttributes:
 
         Raises:
             OSError: the file cannot be read.
-            ValueError: it is no Arrow file.
+            ValueError: it is no Arrow file of one batch.
         """
-        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-            batch = reader.get_batch(0)
+        batch = map_table(path)
         columns = {
             field.name: batch.column(field.name)
             for field in batch.schema

@@ -10,10 +10,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from recserve_server.answering.arrow_file import map_table
 from recserve_server.answering.row_index import RowDictionary, RowIndex, row_index
 from recserve_server.answering.user_features import Known
 
 _NO_ATTRIBUTES: Final = {"user_id", "history", "history_rating"}
+
+
+class KnownItems(NamedTuple):
+    """Given items, as far as the catalogue has them."""
+
+    rows: NDArray[np.int32]
+    """int32 [n], in the order given."""
+    unknown_ids: tuple[str, ...] = ()
+    """The others, in the order given."""
 
 
 class Catalogue:
@@ -37,7 +47,7 @@ class Catalogue:
             OSError: the file cannot be read.
             ValueError: it is not an Arrow file or lacks a column.
         """
-        batch = _batch(path, ("item_id", "title", "train_count"))
+        batch = map_table(path, ("item_id", "title", "train_count"))
         return cls(
             _texts(batch, "item_id"),
             _texts(batch, "title"),
@@ -51,6 +61,15 @@ class Catalogue:
     def rows(self) -> RowIndex | RowDictionary:
         """Row by item id; made when first asked for."""
         return row_index(self.item_ids)
+
+    def known(self, item_ids: Sequence[str]) -> KnownItems:
+        """Tells given items that the catalogue has from others."""
+        rows = self.rows.rows(item_ids)
+        is_known = rows >= 0
+        if is_known.all():
+            return KnownItems(rows)
+        pairs = zip(item_ids, is_known.tolist(), strict=True)
+        return KnownItems(rows[is_known], tuple(item_id for item_id, known in pairs if not known))
 
     @property
     def train_counts(self) -> NDArray[np.int64]:
@@ -125,7 +144,7 @@ class Users:
             OSError: the file cannot be read.
             ValueError: it is not an Arrow file or lacks a column.
         """
-        batch = _batch(path, ("user_id", "history"))
+        batch = map_table(path, ("user_id", "history"))
         history = _column(batch, "history", pa.large_list(pa.int32()))
         assert isinstance(history, pa.LargeListArray)  # as its type says
         offsets, item_rows = history.offsets.to_numpy(), history.values.to_numpy()
@@ -165,17 +184,6 @@ def _ratings(batch: pa.RecordBatch, count: int) -> NDArray[np.float32] | None:
     if len(ratings) != count:
         raise ValueError(f"column history_rating has {len(ratings)} entries, history {count}")
     return ratings
-
-
-def _batch(path: Path, columns: Sequence[str]) -> pa.RecordBatch:
-    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-        if reader.num_record_batches != 1:
-            raise ValueError(f"{path.name} has {reader.num_record_batches} batches, must have 1")
-        batch = reader.get_batch(0)
-    missing = set(columns) - set(batch.schema.names)
-    if missing:
-        raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(missing))}")
-    return batch
 
 
 def _column(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> "pa.Array[pa.Scalar[Any]]":

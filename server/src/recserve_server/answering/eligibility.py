@@ -45,26 +45,20 @@ class Eligibility:
         """
         excluded, unknown = seen, 0
         if selection.excluded_item_ids:
-            rows = self.rows(selection.excluded_item_ids)
-            known = rows[rows >= 0]
-            excluded, unknown = (*seen, known), len(rows) - len(known)
+            given = self._tables.catalogue.known(selection.excluded_item_ids)
+            excluded, unknown = (*seen, given.rows), len(given.unknown_ids)
         if len(excluded) > 1:
             merged = np.unique(np.concatenate(excluded))
         else:
             merged = excluded[0] if excluded else NOTHING
         return Eligible(merged, self._mask(selection), unknown)
 
-    def rows(self, item_ids: Sequence[str]) -> NDArray[np.int32]:
-        """Returns int32 [n], rows of items, -1 where the model does not know them."""
-        return self._tables.catalogue.rows.rows(item_ids)
-
     def _mask(self, selection: Selection) -> NDArray[np.bool_] | None:
         if selection.allowed_item_ids is None and not selection.filters:
             return None
         allowed = None
         if selection.allowed_item_ids is not None:
-            rows = self.rows(list(selection.allowed_item_ids))
-            allowed = rows[rows >= 0]
+            allowed = self._tables.catalogue.known(list(selection.allowed_item_ids)).rows
         return self._tables.attributes.mask(selection.filters, allowed)
 
 

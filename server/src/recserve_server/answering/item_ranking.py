@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recserve_server.answering.abilities import require
 from recserve_server.answering.askers import Asker, Askers
-from recserve_server.answering.eligibility import Eligibility
 from recserve_server.answering.tables import Tables
 from recserve_server.answering.telling import Teller, Told
-from recserve_server.errors import ModelFailed, NotInModel, ServingError
+from recserve_server.errors import ModelFailed, ServingError
 from recserve_server.model import Ranking, ServedModel, Source
 from recserve_server.query import RankQuery
 
@@ -39,7 +39,6 @@ class ItemRanker:
 
     def __init__(self, model: ServedModel, tables: Tables) -> None:
         self._model, self._tables = model, tables
-        self._eligibility = Eligibility(tables)
         self._askers = Askers(model, tables)
         self._teller = Teller(model, tables, self._askers)
 
@@ -69,17 +68,11 @@ class ItemRanker:
 
     def _plan(self, query: RankQuery) -> _Candidates:
         asker = self._askers.resolve(query.user_id, query.options)
-        needed = []
         if asker.source is not Source.POPULARITY:
-            needed = ["score_items"] + ["explain"] * query.options.telling.explain
-        for signature in needed:
-            if signature not in self._model.abilities:
-                raise NotInModel(signature)
-        rows = self._eligibility.rows(query.item_ids)
-        unknown = tuple(
-            item_id for item_id, row in zip(query.item_ids, rows.tolist(), strict=True) if row < 0
-        )
-        return _Candidates(query, asker, rows[rows >= 0], unknown)
+            require(self._model, "score_items")
+            if query.options.telling.explain:
+                require(self._model, "explain")
+        return _Candidates(query, asker, *self._tables.catalogue.known(query.item_ids))
 
     def _score(self, plans: Sequence[_Candidates]) -> list[_Scores]:
         counts = self._tables.catalogue.train_counts
@@ -105,9 +98,7 @@ class ItemRanker:
         scored: list[_Scores],
     ) -> None:
         places = [
-            place
-            for place, plan in enumerate(plans)
-            if plan.asker.user_row >= 0 and not plan.asker.is_moved and len(plan.rows)
+            place for place, plan in enumerate(plans) if plan.asker.is_as_trained and len(plan.rows)
         ]
         if "rank" not in self._model.abilities or not places:
             return

@@ -12,13 +12,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from recserve_server.answering.abilities import require
 from recserve_server.answering.askers import Asker, Askers
 from recserve_server.answering.diversifying import Diversifier
 from recserve_server.answering.eligibility import Eligibility, Eligible, restriction
 from recserve_server.answering.ranking import CatalogueRanker, Wanted
 from recserve_server.answering.tables import Tables
 from recserve_server.answering.telling import Teller, Told
-from recserve_server.errors import ModelFailed, NotInModel, ServingError
+from recserve_server.errors import ModelFailed, ServingError
 from recserve_server.model import Found, Ranking, ServedModel, Source
 from recserve_server.query import Options, Query
 
@@ -38,9 +39,8 @@ class _Plan:
     @property
     def is_direct(self) -> bool:
         """Whether the call that answers plain questions answers this one."""
-        asker = self.asker
-        is_user = asker.user_row >= 0 and not asker.is_moved
-        return is_user and self.eligible.mask is None and not self.options.diversity.is_wanted
+        is_plain = self.eligible.mask is None and not self.options.diversity.is_wanted
+        return self.asker.is_as_trained and is_plain
 
 
 class Recommender:
@@ -94,25 +94,21 @@ class Recommender:
         asker = self._askers.resolve(query.user_id, options)
         seen: list[NDArray[np.int32]] = []
         if not query.include_seen:
-            given = (*options.seen_item_ids, *(entry.item_id for entry in options.history))
-            if given:
-                rows = self._eligibility.rows(given)
-                seen.append(rows[rows >= 0])
+            if len(asker.taken):
+                seen.append(asker.taken)
+            if options.seen_item_ids:
+                seen.append(self._tables.catalogue.known(options.seen_item_ids).rows)
             if asker.user_row >= 0:
                 seen.append(self._tables.users.history(asker.user_row))
         eligible = self._eligibility.of(options.selection, *seen)
         plan = _Plan(query, options, asker, eligible)
         if asker.source is not Source.POPULARITY and not plan.is_direct:
-            self._require("search" if eligible.mask is None else "search_eligible")
+            require(self._model, "search" if eligible.mask is None else "search_eligible")
         if options.diversity.weight:
-            self._require("embed_items")
+            require(self._model, "embed_items")
         if options.telling.explain and asker.source is not Source.POPULARITY:
-            self._require("explain")
+            require(self._model, "explain")
         return plan
-
-    def _require(self, signature: str) -> None:
-        if signature not in self._model.abilities:
-            raise NotInModel(signature)
 
     def _rank_direct(self, plans: Sequence[_Plan]) -> list[Ranking | ServingError]:
         return self._ranker.rank_known(
@@ -163,8 +159,7 @@ class Recommender:
 
     def _has_second_stage(self, plan: _Plan) -> bool:
         # It knows users by id only, and of a moved one it would know less than the first stage.
-        asker = plan.asker
-        return "rank" in self._model.abilities and asker.user_row >= 0 and not asker.is_moved
+        return "rank" in self._model.abilities and plan.asker.is_as_trained
 
     def _second_stage(self, plans: Sequence[_Plan], found: Found, depths: Sequence[int]) -> Found:
         """Puts the candidates of those that the ranking model knows into its order."""
@@ -191,13 +186,13 @@ class Recommender:
         if np.isnan(scores).any():
             return ModelFailed()
         count = int(np.count_nonzero(scores > -np.inf))
-        second = found.retrieval_scores is not None and self._has_second_stage(plan)
+        first = found.retrieval_scores if self._has_second_stage(plan) else None
         ranking = Ranking(
             found.item_rows[place, :count],
             scores[:count],
             plan.asker.source,
             is_short=count < plan.query.k,
-            retrieval_scores=found.retrieval_scores[place, :count] if second else None,  # type: ignore[index]
+            retrieval_scores=None if first is None else first[place, :count],
         )
         if plan.options.diversity.is_wanted:
             return self._diversifier.choose(ranking, plan.options.diversity, plan.query.k)
