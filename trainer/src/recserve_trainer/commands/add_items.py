@@ -3,7 +3,13 @@
 import argparse
 
 from recserve_trainer.catalogue_config import CatalogueConfig, NewItemsConfig
-from recserve_trainer.commands.flags import add_index_flags, checked, folder, index_config
+from recserve_trainer.commands.flags import (
+    add_index_flags,
+    add_version_flags,
+    checked,
+    folder,
+    index_config,
+)
 from recserve_trainer.config import BAD_ROWS
 
 _DESCRIPTION = """\
@@ -24,17 +30,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add = made.add_argument_group("model").add_argument
-    add("--models", type=folder, default="models", metavar="DIR", help="folder published under")
-    add("--name", default="films", help="name of the model")
-    add(
-        "--version",
-        dest="number",
-        type=int,
-        default=argparse.SUPPRESS,
-        metavar="N",
-        help="which version to change (default: the newest)",
-    )
+    add_version_flags(made.add_argument_group("model"), "change")
     _add_item_flags(made)
     add_index_flags(made)
     return made

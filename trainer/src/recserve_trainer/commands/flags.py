@@ -43,6 +43,23 @@ def folder(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def add_version_flags(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, purpose: str
+) -> None:
+    """Adds `models`, `name` and, unless it is to be the newest, `number` of a published version."""
+    add = parser.add_argument
+    add("--models", type=folder, default="models", metavar="DIR", help="folder published under")
+    add("--name", default="films", help="name of the model")
+    add(
+        "--version",
+        dest="number",
+        type=int,
+        default=argparse.SUPPRESS,
+        metavar="N",
+        help=f"which version to {purpose} (default: the newest)",
+    )
+
+
 def add_dataset_flags(parser: argparse.ArgumentParser) -> None:
     """Adds what `dataset_config` reads."""
     add = parser.add_argument_group("dataset").add_argument

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from recserve_trainer.commands.flags import folder
+from recserve_trainer.commands.flags import add_version_flags, folder
 from recserve_trainer.errors import TrainerError, UsageError
 
 _DESCRIPTION = """\
@@ -21,17 +21,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    add_version_flags(made, "tell of")
     add = made.add_argument
-    add("--models", type=folder, default="models", metavar="DIR", help="folder published under")
-    add("--name", default="films", help="name of the model")
-    add(
-        "--version",
-        dest="number",
-        type=int,
-        default=argparse.SUPPRESS,
-        metavar="N",
-        help="which version to tell of (default: the newest)",
-    )
     add(
         "--out",
         type=folder,
