@@ -63,9 +63,10 @@ def test_every_public_name_and_member_has_a_docstring() -> None:
 def test_both_clients_have_the_same_surface() -> None:
     def surface(client_class):
         return {
-            name: str(inspect.signature(value))
-            for name, value in vars(client_class).items()
-            if inspect.isfunction(value) and (name == "__init__" or not name.startswith("_"))
+            name: re.sub(r"Async(?=Itera)|Iterable\[str\] \| collections.abc.Async", "", str(found))
+            for name, value in inspect.getmembers(client_class, inspect.isfunction)
+            if name == "__init__" or not name.startswith("_")
+            for found in (inspect.signature(value),)
         }
 
     assert surface(RecommenderClient) == surface(AsyncRecommenderClient)

@@ -16,21 +16,28 @@ raised on purpose is a `RecommenderError`.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ._channel import ChannelConfig
 from ._errors import (
+    CallCancelledError,
     DeadlineExceededError,
     InvalidRequestError,
     ModelRetiredError,
     NotFoundError,
     NotPersonalError,
     OverloadedError,
+    PermissionDeniedError,
     RecommenderError,
     ServerError,
+    UnauthenticatedError,
     UnavailableError,
     UnsupportedError,
+    UnusableClientError,
 )
 from ._options import RankItemsOptions, RecommendOptions, SimilarItemsOptions
 from ._questions import Diversity, Event, EventType, Filter, HistoryEntry, ItemView
+from ._transport.budget import TimeBudget
+from ._transport.config import ChannelConfig, Compression, Tls
+from ._transport.hooks import Call, CallHook
+from ._transport.tokens import BearerToken
 from ._types import (
     Contribution,
     Explanation,
@@ -52,7 +59,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncRecommenderClient",
+    "BearerToken",
+    "Call",
+    "CallCancelledError",
+    "CallHook",
     "ChannelConfig",
+    "Compression",
     "Contribution",
     "DeadlineExceededError",
     "Diversity",
@@ -71,6 +83,7 @@ __all__ = [
     "NotFoundError",
     "NotPersonalError",
     "OverloadedError",
+    "PermissionDeniedError",
     "RankItemsOptions",
     "RankedItems",
     "RecommendOptions",
@@ -83,8 +96,12 @@ __all__ = [
     "ServerError",
     "SimilarItems",
     "SimilarItemsOptions",
+    "TimeBudget",
+    "Tls",
+    "UnauthenticatedError",
     "UnavailableError",
     "UnsupportedError",
+    "UnusableClientError",
 ]
 
 # Generated messages pull in most of protobuf, which takes half as long as all the rest; who only

@@ -1,24 +1,17 @@
 """The client for asyncio code; the same surface as `_client.py`."""
 
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Self, Unpack
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from typing import Unpack
 
-from grpc import aio
-
-from recserve.v1.feedback_service_pb2_grpc import FeedbackServiceStub
-from recserve.v1.model_service_pb2_grpc import ModelServiceStub
-from recserve.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
-
-from . import _calls, _convert, _requests
-from ._channel import ChannelConfig, checked_target, open_aio_channel
-from ._encode import filled
-from ._errors import NotFoundError
+from . import _convert, _requests
+from ._aio_connected import AsyncConnectedClient
+from ._aio_many import answers_in_order
+from ._many import Many
 from ._options import RankItemsOptions, RecommendOptions, SimilarItemsOptions
 from ._questions import Event
+from ._transport import methods
+from ._transport.outcome import anew_if_retired
 from ._types import (
-    HealthStatus,
-    ModelVersion,
     RankedItems,
     Recommendation,
     RecordedEvents,
@@ -26,41 +19,12 @@ from ._types import (
 )
 
 
-class _Connection:
-    """A channel and its stubs."""
-
-    def __init__(self, channel: aio.Channel) -> None:
-        self.channel = channel
-        self.recommendations = RecommendationServiceStub(channel)
-        self.models = ModelServiceStub(channel)
-        self.feedback = FeedbackServiceStub(channel)
-
-
-class AsyncRecommenderClient:
+class AsyncRecommenderClient(AsyncConnectedClient):
     """Asks one server; holds one connection, may be shared by the tasks of one event loop.
 
     Use it in an `async with` block or await `close`. Deadlines, retries and exceptions are those
     of `RecommenderClient`.
     """
-
-    def __init__(
-        self, target: str, *, config: ChannelConfig | None = None, timeout_s: float = 2.0
-    ) -> None:
-        """Prepares the connection, which is made at the first call; needs no running loop.
-
-        Args:
-            target: "host:port" or any gRPC name, such as "dns:///host:port" or "unix:/path".
-            config: Message sizes, retries and credentials; None means the defaults.
-            timeout_s: Seconds that a call may take, retries included, unless it says otherwise.
-
-        Raises:
-            ValueError: `target` or `timeout_s` is out of range.
-        """
-        self._timeout_s = _calls.checked_timeout_s(timeout_s)
-        self._target = checked_target(target)
-        self._config = config or ChannelConfig()
-        self._opened: _Connection | None = None
-        self._guard = _calls.CallGuard()
 
     async def recommend(
         self,
@@ -87,9 +51,7 @@ class AsyncRecommenderClient:
             OverloadedError: the server's queue is full; wait `retry_after_s`.
         """
         request = _requests.recommend_request(user_id, options)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = await self._connection().recommendations.Recommend(request, timeout=limit_s)
+        response = await self._calls.run(methods.RECOMMEND, request, timeout_s)
         return _convert.recommendation(request, response)
 
     async def more(
@@ -104,9 +66,8 @@ class AsyncRecommenderClient:
         As `RecommenderClient.more`.
         """
         request = _requests.more_request(recommendation, k)
-        limit_s = self._limit_s(timeout_s)
-        with _calls.anew_if_retired(), self._guard.translated_errors():
-            response = await self._connection().recommendations.Recommend(request, timeout=limit_s)
+        with anew_if_retired():
+            response = await self._calls.run(methods.RECOMMEND, request, timeout_s)
         return _convert.recommendation(request, response)
 
     async def recommend_batch(
@@ -136,12 +97,34 @@ class AsyncRecommenderClient:
             RecommenderError: what else `recommend` raises.
         """
         request = _requests.batch_recommend_request(user_ids, options)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = await self._connection().recommendations.BatchRecommend(
-                request, timeout=limit_s
-            )
+        response = await self._calls.run(methods.BATCH_RECOMMEND, request, timeout_s)
         return _convert.recommendations(request, response)
+
+    def recommend_many(
+        self,
+        user_ids: Iterable[str] | AsyncIterable[str],
+        *,
+        users_per_call: int = 128,
+        concurrency: int = 4,
+        timeout_s: float = 30.0,
+        on_progress: Callable[[int], object] | None = None,
+        **options: Unpack[RecommendOptions],
+    ) -> AsyncIterator[Recommendation]:
+        """Ranks the catalogue for any number of users, in calls of `BatchRecommend`.
+
+        As `RecommenderClient.recommend_many`; `user_ids` may be asynchronous too. Leave an
+        iteration before its end by `contextlib.aclosing`, so that the calls under way end at once.
+        """
+        plan = Many(users_per_call, concurrency, timeout_s, on_progress)
+
+        async def ask(users: Sequence[str]) -> tuple[Recommendation, ...]:
+            request = _requests.batch_recommend_request(users, options)
+            response = await self._calls.run(
+                methods.BATCH_RECOMMEND, request, timeout_s, is_patient=True
+            )
+            return _convert.recommendations(request, response)
+
+        return answers_in_order(ask, user_ids, plan)
 
     async def find_similar_items(
         self,
@@ -161,11 +144,7 @@ class AsyncRecommenderClient:
             **options: The rest of the question, as in `SimilarItemsOptions`: `k=5`.
         """
         request = _requests.similar_items_request(item_ids, options)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = await self._connection().recommendations.FindSimilarItems(
-                request, timeout=limit_s
-            )
+        response = await self._calls.run(methods.FIND_SIMILAR_ITEMS, request, timeout_s)
         return _convert.similar_items(request, response)
 
     async def rank_items(
@@ -186,9 +165,7 @@ class AsyncRecommenderClient:
             **options: The rest of the question, as in `RankItemsOptions`: `explain=True`.
         """
         request = _requests.rank_items_request(item_ids, user_id, options)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = await self._connection().recommendations.RankItems(request, timeout=limit_s)
+        response = await self._calls.run(methods.RANK_ITEMS, request, timeout_s)
         return _convert.ranked_items(request, response)
 
     async def record_events(
@@ -199,96 +176,5 @@ class AsyncRecommenderClient:
         As `RecommenderClient.record_events`.
         """
         request = _requests.record_events_request(events)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = await self._connection().feedback.RecordEvents(request, timeout=limit_s)
+        response = await self._calls.run(methods.RECORD_EVENTS, request, timeout_s)
         return _convert.recorded_events(response)
-
-    async def get_model(
-        self, name: str = "", version: int = 0, *, timeout_s: float | None = None
-    ) -> ModelVersion:
-        """Describes one model version.
-
-        Args:
-            name: Name of the model; empty means the one that the server serves.
-            version: Version of the model; 0 means the one that is serving.
-            timeout_s: Seconds that the call may take; None means the client's default.
-
-        Raises:
-            NotFoundError: the server has no such model version.
-        """
-        request = _requests.get_model_request(name, version)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = await self._connection().models.GetModel(request, timeout=limit_s)
-        return _convert.model_version(response.model)
-
-    async def list_models(self, *, timeout_s: float | None = None) -> tuple[ModelVersion, ...]:
-        """Lists the model versions that the server found, by name, newest version first.
-
-        Args:
-            timeout_s: Seconds that all pages together may take; None means the client's default.
-        """
-        walk = _calls.ModelWalk(self._limit_s(timeout_s))
-        while (request := walk.next_request()) is not None:
-            with self._guard.translated_errors():
-                page = await self._connection().models.ListModels(
-                    request, timeout=walk.remaining_s()
-                )
-                walk.add(page)
-        return walk.models
-
-    async def check_health(
-        self, service: str = "", *, timeout_s: float | None = None
-    ) -> HealthStatus:
-        """Asks whether the server accepts calls.
-
-        Args:
-            service: Full name of one service, e.g. "recserve.v1.RecommendationService"; empty
-                means the server as a whole.
-            timeout_s: Seconds that the call may take; None means the client's default.
-        """
-        # Imported here because few programs ask.
-        from grpc_health.v1 import health_pb2
-
-        request = filled(health_pb2.HealthCheckRequest(), service=service)
-        limit_s = self._limit_s(timeout_s)
-        try:
-            with self._guard.translated_errors():
-                check = self._connection().channel.unary_unary(
-                    _calls.HEALTH_CHECK_METHOD,
-                    request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-                    response_deserializer=health_pb2.HealthCheckResponse.FromString,
-                )
-                response = await check(request, timeout=limit_s)
-        except NotFoundError:
-            return HealthStatus.SERVICE_UNKNOWN
-        return _convert.health_status(response.status)
-
-    async def close(self) -> None:
-        """Closes the connection; calls under way fail. Closing twice does nothing."""
-        self._guard.closed = True
-        if self._opened is not None:
-            await self._opened.channel.close()
-
-    async def __aenter__(self) -> Self:
-        """Returns the client itself."""
-        return self
-
-    async def __aexit__(
-        self,
-        error_class: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Closes the client."""
-        await self.close()
-
-    def _connection(self) -> _Connection:
-        # A channel belongs to the loop it was opened in, which only a call can know.
-        if self._opened is None:
-            self._opened = _Connection(open_aio_channel(self._target, self._config))
-        return self._opened
-
-    def _limit_s(self, timeout_s: float | None) -> float:
-        return self._timeout_s if timeout_s is None else _calls.checked_timeout_s(timeout_s)

@@ -1,22 +1,16 @@
 """The client for blocking code."""
 
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Self, Unpack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Unpack
 
-from recserve.v1.feedback_service_pb2_grpc import FeedbackServiceStub
-from recserve.v1.model_service_pb2_grpc import ModelServiceStub
-from recserve.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
-
-from . import _calls, _convert, _requests
-from ._channel import ChannelConfig, checked_target, open_channel
-from ._encode import filled
-from ._errors import NotFoundError
+from . import _convert, _requests
+from ._connected import ConnectedClient
+from ._many import Many, answers_in_order
 from ._options import RankItemsOptions, RecommendOptions, SimilarItemsOptions
 from ._questions import Event
+from ._transport import methods
+from ._transport.outcome import anew_if_retired
 from ._types import (
-    HealthStatus,
-    ModelVersion,
     RankedItems,
     Recommendation,
     RecordedEvents,
@@ -24,7 +18,7 @@ from ._types import (
 )
 
 
-class RecommenderClient:
+class RecommenderClient(ConnectedClient):
     """Asks one server; holds one connection, may be shared by threads.
 
     Use it in a `with` block or call `close`. Every call has a deadline, and is tried again within
@@ -37,26 +31,6 @@ class RecommenderClient:
         ServerError: the server failed.
         RecommenderError: anything else, such as a call after `close`.
     """
-
-    def __init__(
-        self, target: str, *, config: ChannelConfig | None = None, timeout_s: float = 2.0
-    ) -> None:
-        """Prepares the connection, which is made at the first call.
-
-        Args:
-            target: "host:port" or any gRPC name, such as "dns:///host:port" or "unix:/path".
-            config: Message sizes, retries and credentials; None means the defaults.
-            timeout_s: Seconds that a call may take, retries included, unless it says otherwise.
-
-        Raises:
-            ValueError: `target` or `timeout_s` is out of range.
-        """
-        self._timeout_s = _calls.checked_timeout_s(timeout_s)
-        self._channel = open_channel(checked_target(target), config or ChannelConfig())
-        self._recommendations = RecommendationServiceStub(self._channel)
-        self._models = ModelServiceStub(self._channel)
-        self._feedback = FeedbackServiceStub(self._channel)
-        self._guard = _calls.CallGuard()
 
     def recommend(
         self,
@@ -83,9 +57,7 @@ class RecommenderClient:
             OverloadedError: the server's queue is full; wait `retry_after_s`.
         """
         request = _requests.recommend_request(user_id, options)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = self._recommendations.Recommend(request, timeout=limit_s)
+        response = self._calls.run(methods.RECOMMEND, request, timeout_s)
         return _convert.recommendation(request, response)
 
     def more(
@@ -112,9 +84,8 @@ class RecommenderClient:
             OverloadedError: the server's queue is full; wait `retry_after_s`.
         """
         request = _requests.more_request(recommendation, k)
-        limit_s = self._limit_s(timeout_s)
-        with _calls.anew_if_retired(), self._guard.translated_errors():
-            response = self._recommendations.Recommend(request, timeout=limit_s)
+        with anew_if_retired():
+            response = self._calls.run(methods.RECOMMEND, request, timeout_s)
         return _convert.recommendation(request, response)
 
     def recommend_batch(
@@ -144,10 +115,47 @@ class RecommenderClient:
             RecommenderError: what else `recommend` raises.
         """
         request = _requests.batch_recommend_request(user_ids, options)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = self._recommendations.BatchRecommend(request, timeout=limit_s)
+        response = self._calls.run(methods.BATCH_RECOMMEND, request, timeout_s)
         return _convert.recommendations(request, response)
+
+    def recommend_many(
+        self,
+        user_ids: Iterable[str],
+        *,
+        users_per_call: int = 128,
+        concurrency: int = 4,
+        timeout_s: float = 30.0,
+        on_progress: Callable[[int], object] | None = None,
+        **options: Unpack[RecommendOptions],
+    ) -> Iterator[Recommendation]:
+        """Ranks the catalogue for any number of users, in calls of `BatchRecommend`.
+
+        Recommendations come in the order of the users, while further calls are under way. A call
+        that the server refuses with the advice to come back later is made again, within its
+        timeout. Whoever stops iterating cancels what is under way.
+
+        Args:
+            user_ids: The users, each as for `recommend`; read as they are needed, so that there
+                may be more than fit into memory.
+            users_per_call: Users in one call, from 1 to 256.
+            concurrency: Calls under way at a time, from 1 to 64.
+            timeout_s: Seconds that each call may take, waits included.
+            on_progress: Is told how many users are answered, each time that a call is.
+            **options: The rest of the question, the same for all users, as in `RecommendOptions`.
+
+        Raises:
+            InvalidRequestError: an argument is wrong.
+            RecommenderError: what `recommend_batch` raises, when the users before the failed call
+                have been answered; a note on it says which users it was about.
+        """
+        plan = Many(users_per_call, concurrency, timeout_s, on_progress)
+
+        def ask(users: Sequence[str]) -> tuple[Recommendation, ...]:
+            request = _requests.batch_recommend_request(users, options)
+            response = self._calls.run(methods.BATCH_RECOMMEND, request, timeout_s, is_patient=True)
+            return _convert.recommendations(request, response)
+
+        return answers_in_order(ask, user_ids, plan)
 
     def find_similar_items(
         self,
@@ -167,9 +175,7 @@ class RecommenderClient:
             **options: The rest of the question, as in `SimilarItemsOptions`: `k=5`.
         """
         request = _requests.similar_items_request(item_ids, options)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = self._recommendations.FindSimilarItems(request, timeout=limit_s)
+        response = self._calls.run(methods.FIND_SIMILAR_ITEMS, request, timeout_s)
         return _convert.similar_items(request, response)
 
     def rank_items(
@@ -190,9 +196,7 @@ class RecommenderClient:
             **options: The rest of the question, as in `RankItemsOptions`: `explain=True`.
         """
         request = _requests.rank_items_request(item_ids, user_id, options)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = self._recommendations.RankItems(request, timeout=limit_s)
+        response = self._calls.run(methods.RANK_ITEMS, request, timeout_s)
         return _convert.ranked_items(request, response)
 
     def record_events(
@@ -212,84 +216,5 @@ class RecommenderClient:
             UnsupportedError: the server has no store of events.
         """
         request = _requests.record_events_request(events)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = self._feedback.RecordEvents(request, timeout=limit_s)
+        response = self._calls.run(methods.RECORD_EVENTS, request, timeout_s)
         return _convert.recorded_events(response)
-
-    def get_model(
-        self, name: str = "", version: int = 0, *, timeout_s: float | None = None
-    ) -> ModelVersion:
-        """Describes one model version.
-
-        Args:
-            name: Name of the model; empty means the one that the server serves.
-            version: Version of the model; 0 means the one that is serving.
-            timeout_s: Seconds that the call may take; None means the client's default.
-
-        Raises:
-            NotFoundError: the server has no such model version.
-        """
-        request = _requests.get_model_request(name, version)
-        limit_s = self._limit_s(timeout_s)
-        with self._guard.translated_errors():
-            response = self._models.GetModel(request, timeout=limit_s)
-        return _convert.model_version(response.model)
-
-    def list_models(self, *, timeout_s: float | None = None) -> tuple[ModelVersion, ...]:
-        """Lists the model versions that the server found, by name, newest version first.
-
-        Args:
-            timeout_s: Seconds that all pages together may take; None means the client's default.
-        """
-        walk = _calls.ModelWalk(self._limit_s(timeout_s))
-        while (request := walk.next_request()) is not None:
-            with self._guard.translated_errors():
-                walk.add(self._models.ListModels(request, timeout=walk.remaining_s()))
-        return walk.models
-
-    def check_health(self, service: str = "", *, timeout_s: float | None = None) -> HealthStatus:
-        """Asks whether the server accepts calls.
-
-        Args:
-            service: Full name of one service, e.g. "recserve.v1.RecommendationService"; empty
-                means the server as a whole.
-            timeout_s: Seconds that the call may take; None means the client's default.
-        """
-        # Imported here because few programs ask.
-        from grpc_health.v1 import health_pb2
-
-        request = filled(health_pb2.HealthCheckRequest(), service=service)
-        limit_s = self._limit_s(timeout_s)
-        check = self._channel.unary_unary(
-            _calls.HEALTH_CHECK_METHOD,
-            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-            response_deserializer=health_pb2.HealthCheckResponse.FromString,
-        )
-        try:
-            with self._guard.translated_errors():
-                response = check(request, timeout=limit_s)
-        except NotFoundError:
-            return HealthStatus.SERVICE_UNKNOWN
-        return _convert.health_status(response.status)
-
-    def close(self) -> None:
-        """Closes the connection; calls under way fail. Closing twice does nothing."""
-        self._guard.closed = True
-        self._channel.close()
-
-    def __enter__(self) -> Self:
-        """Returns the client itself."""
-        return self
-
-    def __exit__(
-        self,
-        error_class: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Closes the client."""
-        self.close()
-
-    def _limit_s(self, timeout_s: float | None) -> float:
-        return self._timeout_s if timeout_s is None else _calls.checked_timeout_s(timeout_s)

@@ -6,10 +6,14 @@
       |    +- NotPersonalError     a personal ranking was wanted, there is none
       |    +- ModelRetiredError    the version that must answer does not serve
       +- UnsupportedError          the server or its model cannot do this
+      +- UnauthenticatedError      no token or certificate that the server takes
+      +- PermissionDeniedError     this caller may not             (also a PermissionError)
       +- OverloadedError           the server shed load, wait and try again
       +- DeadlineExceededError     no answer in time               (also a TimeoutError)
       +- UnavailableError          no server, or none ready        (also a ConnectionError)
       +- ServerError               the server failed
+      +- CallCancelledError        the program itself cancelled the call
+      +- UnusableClientError       the client is closed, or its process was forked
 
 The gRPC error, where there was one, is the `__cause__`.
 """
@@ -82,6 +86,14 @@ class UnsupportedError(RecommenderError):
     """The server has no store of events, or its model lacks what the request needs."""
 
 
+class UnauthenticatedError(RecommenderError):
+    """The server takes neither token nor certificate of this caller; get another."""
+
+
+class PermissionDeniedError(RecommenderError, PermissionError):
+    """The server knows the caller, who may not do this; ask whoever runs it."""
+
+
 class OverloadedError(RecommenderError):
     """The server shed load; wait `retry_after_s`, then try again."""
 
@@ -98,10 +110,21 @@ class ServerError(RecommenderError):
     """The server failed; report `request_id` to whoever runs it."""
 
 
+class CallCancelledError(RecommenderError):
+    """`TimeBudget.cancel` ended the call; asyncio's own cancelling raises CancelledError."""
+
+
+class UnusableClientError(RecommenderError):
+    """The client is closed, or made calls before its process was forked; make another."""
+
+
 _CLASS_OF: Final[Mapping[grpc.StatusCode, type[RecommenderError]]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
     grpc.StatusCode.NOT_FOUND: NotFoundError,
     grpc.StatusCode.FAILED_PRECONDITION: UnsupportedError,
+    grpc.StatusCode.UNIMPLEMENTED: UnsupportedError,
+    grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDeniedError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
     grpc.StatusCode.UNAVAILABLE: UnavailableError,

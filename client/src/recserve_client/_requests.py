@@ -117,6 +117,11 @@ def get_model_request(name: str, version: int) -> model_pb.GetModelRequest:
     return filled(model_pb.GetModelRequest(), name=name, version=version)
 
 
+def list_models_request(page_token: str = "") -> model_pb.ListModelsRequest:
+    """Builds the question for one page."""
+    return model_pb.ListModelsRequest(page_token=page_token)
+
+
 def _name_user(
     request: recommendation_pb.RecommendRequest | recommendation_pb.RankItemsRequest,
     user_id: str,

@@ -22,6 +22,7 @@ from recserve_client import (
     ScoredItem,
     ServerError,
     UnavailableError,
+    UnusableClientError,
 )
 
 Code = grpc.StatusCode
@@ -275,7 +276,7 @@ def test_closing_while_threads_call_raises_nothing_but_our_errors(server) -> Non
         callers = [threads.submit(call_until_refused) for _ in range(8)]
         assert first_answer.wait(30)
         client.close()
-        assert {caller.result(30) for caller in callers} == {RecommenderError}
+        assert {caller.result(30) for caller in callers} == {UnusableClientError}
 
 
 def test_a_handler_that_crashes_is_a_server_error(server, ask) -> None:

@@ -6,18 +6,20 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2 as details_pb
 
 from recserve_client import (
+    ChannelConfig,
     DeadlineExceededError,
     InvalidRequestError,
     ModelRetiredError,
     NotFoundError,
     NotPersonalError,
     OverloadedError,
+    PermissionDeniedError,
     RecommenderError,
     ServerError,
+    UnauthenticatedError,
     UnavailableError,
     UnsupportedError,
 )
-from recserve_client._channel import ChannelConfig
 from recserve_client._errors import FieldViolation, from_rpc_error
 
 Code = grpc.StatusCode
@@ -68,8 +70,10 @@ def caught_by(ask, **kwargs) -> RecommenderError:
         (Code.INTERNAL, ServerError, [info("MODEL_FAILED")], "MODEL_FAILED", None),
         (Code.UNKNOWN, ServerError, [], "", None),
         (Code.DATA_LOSS, ServerError, [], "", None),
-        (Code.UNIMPLEMENTED, RecommenderError, [], "", None),
-        (Code.PERMISSION_DENIED, RecommenderError, [details_pb.Help()], "", None),
+        (Code.UNIMPLEMENTED, UnsupportedError, [], "", None),
+        (Code.PERMISSION_DENIED, PermissionDeniedError, [details_pb.Help()], "", None),
+        (Code.UNAUTHENTICATED, UnauthenticatedError, [], "", None),
+        (Code.ABORTED, RecommenderError, [], "", None),
         (Code.CANCELLED, UnavailableError, [], "", None),
     ],
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""How a call gets to a server and its outcome back."""

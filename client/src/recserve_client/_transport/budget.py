@@ -1,0 +1,134 @@
+"""Time that several calls may take together, and a way to cancel them."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Final, Self
+
+from recserve_client._errors import CallCancelledError, DeadlineExceededError
+
+from .limits import checked_timeout_s
+
+_current: ContextVar["TimeBudget | None"] = ContextVar("recserve_time_budget", default=None)
+
+
+class TimeBudget:
+    """Time that all calls inside a `with` block may take together.
+
+    Each call gets what is left of it, or its own timeout if that is less; when nothing is left,
+    DeadlineExceededError comes without a call. Budgets inside one another all hold. It works with
+    both clients; an asyncio task inherits the budget it was started in. A thread does not: start it
+    with `contextvars.copy_context().run`.
+
+        with TimeBudget(0.3):
+            user = client.recommend("42")
+            items = client.find_similar_items(user.items[0].item_id)
+    """
+
+    def __init__(self, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """The time starts to run at once, not at the beginning of the block.
+
+        Args:
+            seconds: From now on; above 0.
+            clock: Seconds that never go back.
+
+        Raises:
+            InvalidRequestError: `seconds` is out of range.
+        """
+        self.seconds: Final = checked_timeout_s(seconds, "seconds")
+        """What there was at first."""
+        self._clock = clock
+        self._deadline_s = clock() + seconds
+        self._cancelled = threading.Event()
+        self._lock = threading.Lock()
+        self._cancels: set[Callable[[], object]] = set()
+        self._outer: TimeBudget | None = None
+        self._entered: Token[TimeBudget | None] | None = None
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds left, of the budgets around it too; 0 when used up."""
+        left_s = max(0.0, self._deadline_s - self._clock())
+        return left_s if self._outer is None else min(left_s, self._outer.remaining_s)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether `cancel` was called, of this budget or of one around it."""
+        return self._cancelled.is_set() or (self._outer is not None and self._outer.is_cancelled)
+
+    def cancel(self) -> None:
+        """Cancels the calls under way, at the server too, and all that would follow.
+
+        They raise CallCancelledError. May be called from any thread.
+        """
+        with self._lock:
+            self._cancelled.set()
+            cancels = list(self._cancels)
+        for cancel in cancels:
+            cancel()
+
+    def __enter__(self) -> Self:
+        """Makes it the current one.
+
+        Raises:
+            RuntimeError: it is current already.
+        """
+        if self._entered is not None:
+            raise RuntimeError("a TimeBudget cannot be entered twice at a time")
+        self._outer = _current.get()
+        self._entered = _current.set(self)
+        return self
+
+    def __exit__(
+        self,
+        error_class: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Makes the one around it the current one again."""
+        assert self._entered is not None, "entered before it is left"
+        _current.reset(self._entered)
+        self._entered = None
+
+    def __repr__(self) -> str:
+        """Tells what is left."""
+        state = ", cancelled" if self.is_cancelled else ""
+        return f"TimeBudget({self.seconds:g}, {self.remaining_s:.3f} s left{state})"
+
+    def limited_s(self, timeout_s: float) -> float:
+        """Returns the timeout, or what is left if that is less.
+
+        Raises:
+            CallCancelledError: the budget is cancelled.
+            DeadlineExceededError: nothing is left.
+        """
+        if self.is_cancelled:
+            raise CallCancelledError("the time budget was cancelled")
+        remaining_s = self.remaining_s
+        if remaining_s <= 0:
+            raise DeadlineExceededError(f"the time budget of {self.seconds:g} s is used up")
+        return min(timeout_s, remaining_s)
+
+    def watch(self, cancel: Callable[[], object]) -> None:
+        """Has `cancel` called when the budget or one around it is cancelled, or at once if so."""
+        if self._outer is not None:
+            self._outer.watch(cancel)
+        with self._lock:
+            self._cancels.add(cancel)
+            is_late = self._cancelled.is_set()
+        if is_late:
+            cancel()
+
+    def unwatch(self, cancel: Callable[[], object]) -> None:
+        """Takes back `watch`."""
+        if self._outer is not None:
+            self._outer.unwatch(cancel)
+        with self._lock:
+            self._cancels.discard(cancel)
+
+
+def current_budget() -> TimeBudget | None:
+    """Returns the innermost budget around the caller."""
+    return _current.get()

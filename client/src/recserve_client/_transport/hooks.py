@@ -1,0 +1,68 @@
+"""What is told to programs that watch calls: metrics, traces, logs."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from recserve_client._errors import RecommenderError
+
+_log = logging.getLogger("recserve_client")
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Call:
+    """One call of a client, as hooks see it."""
+
+    service: str
+    """Full name of the service: "recserve.v1.RecommendationService"."""
+    method: str
+    """Name of the method: "Recommend"."""
+    target: str
+    """The server or servers, as gRPC resolves them."""
+    timeout_s: float
+    """Seconds that the call may take."""
+    metadata: dict[str, str] = field(default_factory=dict)
+    """Sent with the call; when it starts, a hook may add to it. Names are in lower case."""
+    sent_count: int = 0
+    """How often the client sent it: once, and once more for each wait that the server asked for,
+    each hedge and each renewed token. What gRPC tries again by itself is not counted."""
+    was_hedged: bool = False
+    """Whether it was sent to a second server before the first answered."""
+    duration_s: float = 0.0
+    """From start to end, waits included; 0 until it ended."""
+    code: str = ""
+    """Name of the gRPC status that it ended with; empty until then."""
+    error: RecommenderError | None = None
+    """What it raised, unless it went well or its task was cancelled."""
+
+
+class CallHook:
+    """Is told of every call; override what is needed.
+
+    The methods run where the call is made, in a thread or in the event loop, and should not take
+    long. What they raise is logged (logger `recserve_client`) and does no harm to the call.
+    """
+
+    def call_started(self, call: Call) -> None:
+        """Is called before the call is sent; may add to `call.metadata`."""
+
+    def call_ended(self, call: Call) -> None:
+        """Is called when the outcome is known."""
+
+
+def tell_started(hooks: Sequence[CallHook], call: Call) -> None:
+    """Tells all hooks, in order."""
+    for hook in hooks:
+        try:
+            hook.call_started(call)
+        except Exception:
+            _log.exception("a hook failed at the start of a call")
+
+
+def tell_ended(hooks: Sequence[CallHook], call: Call) -> None:
+    """Tells all hooks, last one first, so that they nest."""
+    for hook in reversed(hooks):
+        try:
+            hook.call_ended(call)
+        except Exception:
+            _log.exception("a hook failed at the end of a call")

@@ -1,0 +1,85 @@
+"""What became of a call: gRPC's exceptions to ours."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+from grpc import aio
+
+from recserve_client._errors import (
+    CallCancelledError,
+    ModelRetiredError,
+    RecommenderError,
+    UnusableClientError,
+    error_code,
+    from_rpc_error,
+)
+
+from .budget import TimeBudget
+
+_CLOSED = "the client is closed"
+
+FAILURES = (grpc.RpcError, grpc.FutureCancelledError, ValueError, aio.UsageError)
+"""What gRPC raises of calls."""
+
+
+def closed_error() -> UnusableClientError:
+    """Makes the exception for a call on a closed client."""
+    return UnusableClientError(_CLOSED)
+
+
+def translated(
+    error: BaseException, is_closed: bool, budget: TimeBudget | None
+) -> RecommenderError | None:
+    """Returns our exception for one of `FAILURES`; None if it is a mistake of ours."""
+    if not isinstance(error, grpc.RpcError):
+        is_cancel = isinstance(error, grpc.FutureCancelledError)
+        if is_cancel and budget is not None and budget.is_cancelled:
+            return CallCancelledError("the time budget was cancelled")
+        # So gRPC says that the channel was closed while a call began.
+        return closed_error() if is_closed else None
+    if error_code(error) is grpc.StatusCode.CANCELLED:
+        if is_closed:
+            return closed_error()
+        if budget is not None and budget.is_cancelled:
+            return CallCancelledError("the time budget was cancelled")
+    return from_rpc_error(error)
+
+
+def cancelled(is_closed: bool, budget: TimeBudget | None) -> RecommenderError | None:
+    """Returns our exception for asyncio's CancelledError; None if the task is being cancelled."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return None
+    # Closing an asyncio channel cancels its calls, which is not the caller's own wish.
+    if is_closed:
+        return closed_error()
+    if budget is not None and budget.is_cancelled:
+        return CallCancelledError("the time budget was cancelled")
+    return None
+
+
+def code_name(error: RecommenderError | None) -> str:
+    """Names the gRPC status of a call that ended with `error`, or well."""
+    if error is None:
+        return "OK"
+    if isinstance(error, CallCancelledError):
+        return "CANCELLED"
+    cause = error.__cause__
+    code = error_code(cause) if isinstance(cause, grpc.RpcError) else None
+    return code.name if code is not None else "UNKNOWN"
+
+
+@contextmanager
+def anew_if_retired() -> Iterator[None]:
+    """Surrounds a call that continues a list; says what to do if its model does not serve."""
+    try:
+        yield
+    except ModelRetiredError as error:
+        raise ModelRetiredError(
+            f"{error}; the list must be begun anew",
+            reason=error.reason,
+            retry_after_s=error.retry_after_s,
+            request_id=error.request_id,
+        ) from error.__cause__
