@@ -72,7 +72,7 @@ def test_both_clients_have_the_same_surface() -> None:
     assert surface(RecommenderClient) == surface(AsyncRecommenderClient)
     assert set(surface(RecommenderClient)) == {
         "__init__", "check_health", "close", "find_similar_items", "get_model", "list_models",
-        "more", "rank_items", "recommend", "recommend_batch", "record_events",
+        "more", "rank_items", "recommend", "recommend_batch", "recommend_many", "record_events",
     }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ from ._errors import (
     UnsupportedError,
     UnusableClientError,
 )
+from ._models import HealthStatus, ModelState, ModelVersion
 from ._options import RankItemsOptions, RecommendOptions, SimilarItemsOptions
 from ._questions import Diversity, Event, EventType, Filter, HistoryEntry, ItemView
 from ._transport.budget import TimeBudget
@@ -42,9 +43,6 @@ from ._types import (
     Contribution,
     Explanation,
     FallbackReason,
-    HealthStatus,
-    ModelState,
-    ModelVersion,
     RankedItems,
     Recommendation,
     RecommendationSource,

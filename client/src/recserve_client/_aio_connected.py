@@ -6,6 +6,7 @@ from typing import Self
 
 from . import _convert, _requests
 from ._errors import NotFoundError
+from ._models import HealthStatus, ModelVersion
 from ._transport import methods
 from ._transport.asynchronous import AsyncCalls
 from ._transport.budget import TimeBudget
@@ -13,7 +14,6 @@ from ._transport.config import ChannelConfig
 from ._transport.hooks import CallHook
 from ._transport.shared import Policy
 from ._transport.targets import parse_target
-from ._types import HealthStatus, ModelVersion
 
 
 class AsyncConnectedClient:

@@ -11,14 +11,12 @@ from recserve.v1 import model_service_pb2 as model_pb
 from recserve.v1 import recommendation_service_pb2 as recommendation_pb
 
 from ._errors import ServerError
+from ._models import HealthStatus, ModelState, ModelVersion
 from ._types import (
     AttributeValue,
     Contribution,
     Explanation,
     FallbackReason,
-    HealthStatus,
-    ModelState,
-    ModelVersion,
     RankedItems,
     Recommendation,
     RecommendationSource,

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import datetime
 from enum import StrEnum
+from itertools import islice
+from typing import Final
 
 
 class RecommendationSource(StrEnum):
@@ -34,34 +35,6 @@ class FallbackReason(StrEnum):
     """The model takes known user ids only."""
     UNKNOWN = "unknown"
     """A reason that this version of the client does not know."""
-
-
-class ModelState(StrEnum):
-    """Whether a model version answers requests."""
-
-    AVAILABLE = "available"
-    """Present on the server's disk, not loaded."""
-    LOADING = "loading"
-    """Being verified, loaded or warmed up."""
-    SERVING = "serving"
-    """Loaded and answering."""
-    REFUSED = "refused"
-    """Failed verification, loading or warm-up; `ModelVersion.state_message` says why."""
-    UNKNOWN = "unknown"
-    """A state that this version of the client does not know."""
-
-
-class HealthStatus(StrEnum):
-    """Whether a server, or one service of it, accepts calls."""
-
-    SERVING = "serving"
-    """Calls are answered."""
-    NOT_SERVING = "not_serving"
-    """The server is up, but starting, draining or without a model."""
-    SERVICE_UNKNOWN = "service_unknown"
-    """The server has no service of this name."""
-    UNKNOWN = "unknown"
-    """The server does not know, or said something that this version of the client does not."""
 
 
 AttributeValue = float | tuple[str, ...]
@@ -121,11 +94,19 @@ class ScoredItem:
     """Why the item is there; None unless asked for with `explain`."""
 
 
+Record = dict[str, str | float | int | bool | tuple[str, ...] | None]
+"""A row of a table, by column."""
+
+_SHOWN: Final = 3
+
+
 class _Ranking:
     """Items in order."""
 
     __slots__ = ()
     items: tuple[ScoredItem, ...]
+    model_name: str
+    model_version: int
 
     def __iter__(self) -> Iterator[ScoredItem]:
         """Iterates over the items, best first."""
@@ -135,11 +116,50 @@ class _Ranking:
         """Counts the items."""
         return len(self.items)
 
+    def __repr__(self) -> str:
+        """Tells who it is for, how long it is, who made it, and the first items."""
+        first = [f"{each.item_id} {each.title!r} {each.score:g}" for each in islice(self, _SHOWN)]
+        rest = ["..."] if len(self) > _SHOWN else []
+        items = f"{len(self)} item{'s' * (len(self) != 1)}"
+        by = f"{self.model_name} {self.model_version}"
+        told = f"{self._subject()}: {items} by {by}: {', '.join(first + rest)}"
+        return f"<{type(self).__name__} {told.removesuffix(': ')}>"
+
+    def to_records(self) -> list[Record]:
+        """Makes a row of each item, best first: `pandas.DataFrame(ranking.to_records())`.
+
+        Columns are `rank` from 1, `item_id`, `title`, `score`, `retrieval_score`, `percentile`, one
+        for each attribute as "attributes.genres", what the ranking is about, `model_name` and
+        `model_version`.
+        """
+        about = {**self._about(), "model_name": self.model_name}
+        return [
+            {
+                "rank": rank,
+                "item_id": item.item_id,
+                "title": item.title,
+                "score": item.score,
+                "retrieval_score": item.retrieval_score,
+                "percentile": item.percentile,
+                **{f"attributes.{name}": value for name, value in item.attributes.items()},
+                **about,
+                "model_version": self.model_version,
+            }
+            for rank, item in enumerate(self.items, start=1)
+        ]
+
+    def _subject(self) -> str:
+        raise NotImplementedError
+
+    def _about(self) -> Record:
+        raise NotImplementedError
+
 
 class _AskersRanking(_Ranking):
     """Items in order for somebody."""
 
     __slots__ = ()
+    user_id: str
     source: RecommendationSource
     fallback_reason: FallbackReason | None
 
@@ -148,8 +168,16 @@ class _AskersRanking(_Ranking):
         """Whether the ranking was made for who asks rather than for everybody."""
         return self.fallback_reason is None and self.source is not RecommendationSource.POPULARITY
 
+    def _subject(self) -> str:
+        who = f"for {self.user_id!r}" if self.user_id else "for nobody named"
+        why = f", {self.fallback_reason}" if self.fallback_reason is not None else ""
+        return f"{who} from {self.source}{why}"
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+    def _about(self) -> Record:
+        return {"user_id": self.user_id, "source": self.source.value}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Recommendation(_AskersRanking):
     """A ranking made for somebody by one model version; iterates over its items."""
 
@@ -177,7 +205,7 @@ class Recommendation(_AskersRanking):
     """What was asked, as a RecommendRequest on the wire; empty if no client made this."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class RankedItems(_AskersRanking):
     """Given items, put in order for somebody by one model version; iterates over them."""
 
@@ -201,7 +229,7 @@ class RankedItems(_AskersRanking):
     """Whether recorded events could not be looked up in time and were not used."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class SimilarItems(_Ranking):
     """Items that users like in the same way as the given ones; iterates over them."""
 
@@ -220,6 +248,12 @@ class SimilarItems(_Ranking):
     unknown_excluded_count: int = 0
     """How many of the excluded items the model does not know."""
 
+    def _subject(self) -> str:
+        return f"to {', '.join(map(repr, self.item_ids))}"
+
+    def _about(self) -> Record:
+        return {"similar_to": self.item_ids}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedEvents:
@@ -229,37 +263,3 @@ class RecordedEvents:
     """Events that are new."""
     duplicate_count: int
     """Events that had been recorded before, or were given twice."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelVersion:
-    """One version of a model as the server sees it."""
-
-    name: str
-    """Name of the model."""
-    version: int
-    """Version of the model; newer is higher."""
-    state: ModelState
-    """Whether the version answers requests."""
-    state_message: str
-    """Why the version was refused, in one line; empty otherwise."""
-    kind: str
-    """Family of the model, e.g. "collaborative"."""
-    index: str
-    """Kind of its item index, e.g. "exact"."""
-    user_count: int
-    """Users with an embedding."""
-    item_count: int
-    """Items in the catalogue."""
-    embedding_dimension: int
-    """Length of the embeddings."""
-    dataset: str
-    """Dataset that the model was trained on."""
-    test_metrics: Mapping[str, float] = field(hash=False)
-    """Metrics on the test split, e.g. "recall@10"."""
-    create_time: datetime | None
-    """When the version was exported, in UTC; None if the server does not know."""
-    load_time: datetime | None
-    """When the server finished loading the version, in UTC; None if it did not."""
-    max_k: int
-    """Largest `k` that the server accepts for this model."""

@@ -83,6 +83,7 @@ def _config(arguments: argparse.Namespace) -> ServerConfig:
         drain_delay_s=arguments.drain_delay,
         grace_s=arguments.grace,
         max_pending=arguments.max_pending,
+        min_ping_interval_s=arguments.min_ping_interval,
         log_level=arguments.log_level,
         log_format=arguments.log_format,
         batching=BatchingConfig(
@@ -237,6 +238,13 @@ def _add_events(parser: argparse.ArgumentParser) -> None:
 
 def _add_operation(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add(
+        "--min-ping-interval",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="shortest time between keepalive pings of a client; who pings faster is cut off",
+    )
     add(
         "--max-pending",
         type=int,

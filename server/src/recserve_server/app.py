@@ -96,10 +96,18 @@ def build_app(config: ServerConfig, open_model: OpenModel) -> App:
 
 
 def _options(config: ServerConfig) -> list[tuple[str, int]]:
+    min_ping_interval_ms = round(config.min_ping_interval_s * 1000)
     return [
         # With it a second server on the port would bind, and take half of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", config.max_message_bytes),
+        # By itself gRPC takes a ping in five minutes, two hours without calls: a client that looks
+        # after its connection, as ours does, would be cut off.
+        (
+            "grpc.http2.min_recv_ping_interval_without_data_ms",
+            round(config.min_ping_interval_s * 1000),
+        ),
+        ("grpc.keepalive_permit_without_calls", 1),
         # Refusing in Python takes as long as answering. What gRPC lets go by itself, unseen, costs
         # next to nothing; without a limit of ours it does so beyond 1000 calls at random.
         ("grpc.server.max_pending_requests", config.max_pending),

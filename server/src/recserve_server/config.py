@@ -152,6 +152,9 @@ class ServerConfig:
     max_pending: int = 1024
     """Calls that have arrived and that the server has not looked at yet; one more is let go by
     gRPC itself, which callers see as CANCELLED."""
+    min_ping_interval_s: float = 10.0
+    """Shortest time between two pings of a client on one connection; who pings faster is cut off.
+    The SDK pings each 30 seconds, by default."""
     log_level: str = "info"
     """Least severe records that are logged, a name of `logging` in lower case."""
     log_format: str = "auto"
@@ -167,6 +170,11 @@ class ServerConfig:
         for flag, seconds in (("drain_delay", self.drain_delay_s), ("grace", self.grace_s)):
             if not 0 <= seconds <= 3600:
                 raise ValueError(f"{flag} is {seconds}, must be from 0 to 3600 seconds")
+        if not 0 < self.min_ping_interval_s <= 3600:
+            raise ValueError(
+                f"min_ping_interval is {self.min_ping_interval_s}, must be above 0, at most 3600 "
+                "seconds"
+            )
         if not 1 <= self.max_pending <= 1_000_000:
             raise ValueError(f"max_pending is {self.max_pending}, must be from 1 to 1000000")
         if self.batching.max_enqueued < self.limits.max_batch_requests:

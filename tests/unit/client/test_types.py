@@ -135,3 +135,58 @@ def test_what_was_asked_goes_along_when_a_recommendation_is_copied() -> None:
 def test_enums_read_as_lower_case_text() -> None:
     assert f"{RecommendationSource.USER_ID}" == "user_id"
     assert f"{ModelState.REFUSED}" == "refused"
+
+
+def test_a_ranking_prints_in_a_line() -> None:
+    assert repr(recommendation()) == (
+        "<Recommendation for '42' from user_id: 2 items by films 3: "
+        "50 'Star Wars' 4.5, 172 'Amélie' 4.25>"
+    )
+    assert repr(similar_items()) == "<SimilarItems to '1': 0 items by films 3>"
+
+
+def test_long_rankings_are_cut_when_printed() -> None:
+    item = recommendation().items[0]
+
+    assert repr(recommendation(items=(item,) * 500)).endswith(", ...>")
+    assert len(repr(recommendation(items=(item,) * 500))) < 200
+
+
+def test_a_ranking_without_a_user_says_so() -> None:
+    nobody = recommendation(
+        user_id="",
+        source=RecommendationSource.POPULARITY,
+        fallback_reason=FallbackReason.NOTHING_KNOWN,
+    )
+
+    assert "for nobody named from popularity, nothing_known" in repr(nobody)
+
+
+def test_a_ranking_becomes_rows_of_a_table() -> None:
+    item = ScoredItem("50", 4.5, "Star Wars", attributes={"year": 1977.0, "genres": ("Sci-Fi",)})
+
+    rows = recommendation(items=(item, item)).to_records()
+
+    assert [row["rank"] for row in rows] == [1, 2]
+    assert rows[0] == {
+        "rank": 1,
+        "item_id": "50",
+        "title": "Star Wars",
+        "score": 4.5,
+        "retrieval_score": None,
+        "percentile": None,
+        "attributes.year": 1977.0,
+        "attributes.genres": ("Sci-Fi",),
+        "user_id": "42",
+        "source": "user_id",
+        "model_name": "films",
+        "model_version": 3,
+    }
+
+
+def test_rows_of_other_rankings_say_what_they_are_about() -> None:
+    [ranked] = ranked_items(explained_item()).to_records()
+    [similar] = similar_items(explained_item()).to_records()
+
+    assert ranked["user_id"] == "42"
+    assert similar["similar_to"] == ("1",)

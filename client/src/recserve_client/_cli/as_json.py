@@ -5,14 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 
-from recserve_client._types import (
-    HealthStatus,
-    ModelVersion,
-    RankedItems,
-    Recommendation,
-    RecordedEvents,
-    SimilarItems,
-)
+from recserve_client._models import HealthStatus, ModelVersion
+from recserve_client._types import RankedItems, Recommendation, RecordedEvents, SimilarItems
 
 
 def recommendation(recommendation: Recommendation) -> str:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from recserve_client._models import HealthStatus, ModelVersion
 from recserve_client._types import (
     AttributeValue,
     Explanation,
     FallbackReason,
-    HealthStatus,
-    ModelVersion,
     RankedItems,
     Recommendation,
     RecommendationSource,

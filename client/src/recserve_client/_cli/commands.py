@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from recserve_client._errors import RecommenderError
+from recserve_client._models import HealthStatus
 from recserve_client._options import RankItemsOptions, RecommendOptions, SimilarItemsOptions
 from recserve_client._questions import Diversity, Event
-from recserve_client._types import HealthStatus, RecordedEvents
+from recserve_client._types import RecordedEvents
 
 from . import as_json, as_text, events_file
 from .failures import described

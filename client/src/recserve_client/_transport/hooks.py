@@ -4,6 +4,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import grpc
+
 from recserve_client._errors import RecommenderError
 
 _log = logging.getLogger("recserve_client")
@@ -34,6 +36,13 @@ class Call:
     """Name of the gRPC status that it ended with; empty until then."""
     error: RecommenderError | None = None
     """What it raised, unless it went well or its task was cancelled."""
+
+    @property
+    def status_code(self) -> int:
+        """Number of the gRPC status; UNKNOWN (2) until the call ended."""
+        status = grpc.StatusCode.__members__.get(self.code, grpc.StatusCode.UNKNOWN)
+        number: int = status.value[0]
+        return number
 
 
 class CallHook:
