@@ -69,7 +69,7 @@ def test_the_server_gets_the_context_of_the_span(server, ask, exporter, provider
     ask("recommend", "42", client_options=traced(provider))
 
     context = only(exporter).get_span_context()
-    assert seen["traceparent"] == f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
+    assert seen["traceparent"].startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}-")
 
 
 def test_a_span_is_a_child_of_the_current_one(server, ask, exporter, provider) -> None:
