@@ -168,7 +168,8 @@ def _item(item: recommendation_pb.ScoredItem) -> ScoredItem:
         item.title,
         retrieval_score=item.retrieval_score if item.HasField("retrieval_score") else None,
         percentile=item.percentile if item.HasField("percentile") else None,
-        attributes=_attributes(item.attributes),
+        # Asked for first: most answers have none, and this runs for each item of each answer.
+        attributes=_attributes(item.attributes) if item.attributes else {},
         explanation=_explanation(item.explanation) if item.HasField("explanation") else None,
     )
 
