@@ -87,10 +87,13 @@ protos-check: protos ## fail if the stubs were stale or a contract broke
 	@test -z "$$(git status --porcelain -- $(STUBS))" || { git status --short -- $(STUBS); echo "stubs were stale: commit the result of 'make protos'"; exit 1; }
 	$(BUF) breaking protos --against '.git#ref=$(AGAINST),subdir=protos'
 
+docs: $(UV) ## build the documentation into build/site
+	$(UV) run --isolated --locked --only-group docs --python $(PYTHON) mkdocs build --strict
+
 wheels: $(UV) ## build dist/*.whl
 	$(UV) build --all-packages --wheel -o dist
 
 clean: ## remove what the targets made, the environment included
 	rm -rf .venv .tools build dist
 
-.PHONY: help setup demo train serve test test-long test-batcher bench quality bench-growth diversity check lint format protos protos-check wheels clean
+.PHONY: help setup demo train serve test test-long test-batcher bench quality bench-growth diversity check lint format protos protos-check docs wheels clean

@@ -63,11 +63,15 @@ def test_every_public_name_and_member_has_a_docstring() -> None:
 def test_both_clients_have_the_same_surface() -> None:
     def surface(client_class):
         return {
-            name: re.sub(r"Async(?=Itera)|Iterable\[str\] \| collections.abc.Async", "", str(found))
+            name: blocking(str(inspect.signature(value)))
             for name, value in inspect.getmembers(client_class, inspect.isfunction)
             if name == "__init__" or not name.startswith("_")
-            for found in (inspect.signature(value),)
         }
+
+    def blocking(signature: str) -> str:
+        """Spells an asynchronous iteration as its blocking twin."""
+        signature = signature.replace(" | collections.abc.AsyncIterable[str]", "")
+        return re.sub(r"(?:Async)?Generator\[(.*?)(, None)+\]$", r"Generator[\1]", signature)
 
     assert surface(RecommenderClient) == surface(AsyncRecommenderClient)
     assert set(surface(RecommenderClient)) == {

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from ._errors import (
     CallCancelledError,
     DeadlineExceededError,
+    FieldViolation,
     InvalidRequestError,
     ModelRetiredError,
     NotFoundError,
@@ -70,6 +71,7 @@ __all__ = [
     "EventType",
     "Explanation",
     "FallbackReason",
+    "FieldViolation",
     "Filter",
     "HealthStatus",
     "HistoryEntry",

@@ -1,6 +1,6 @@
 """The client for asyncio code; the same surface as `_client.py`."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from typing import Unpack
 
 from . import _convert, _requests
@@ -109,7 +109,7 @@ class AsyncRecommenderClient(AsyncConnectedClient):
         timeout_s: float = 30.0,
         on_progress: Callable[[int], object] | None = None,
         **options: Unpack[RecommendOptions],
-    ) -> AsyncIterator[Recommendation]:
+    ) -> AsyncGenerator[Recommendation, None]:
         """Ranks the catalogue for any number of users, in calls of `BatchRecommend`.
 
         As `RecommenderClient.recommend_many`; `user_ids` may be asynchronous too. Leave an

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from ._errors import InvalidRequestError, RecommenderError
@@ -10,54 +10,95 @@ from ._many import USER_IDS, Many, note_users
 from ._types import Recommendation
 
 Ask: TypeAlias = Callable[[Sequence[str]], Awaitable[tuple[Recommendation, ...]]]
+_Call: TypeAlias = tuple[list[str], "asyncio.Task[tuple[Recommendation, ...]]"]
 
 
 def answers_in_order(
     ask: Ask, user_ids: Iterable[str] | AsyncIterable[str], plan: Many
-) -> AsyncIterator[Recommendation]:
+) -> AsyncGenerator[Recommendation, None]:
     """Asks in tasks; see `AsyncRecommenderClient.recommend_many`."""
     if isinstance(user_ids, str | bytes):
         raise InvalidRequestError(f"user_ids: is {user_ids!r}, must be {USER_IDS}")
-    return _answers(ask, _chunks(user_ids, plan.users_per_call), plan)
+    return _answers(_Asking(ask, _chunks(user_ids, plan.users_per_call), plan))
 
 
-async def _answers(
-    ask: Ask, chunks: AsyncIterator[list[str]], plan: Many
-) -> AsyncIterator[Recommendation]:
-    places = asyncio.Semaphore(plan.concurrency)
-    calls: deque[tuple[list[str], asyncio.Task[tuple[Recommendation, ...]]]] = deque()
-    answered_count = 0
+class _Asking:
+    """Calls under way or answered, in order, and the users of the next one."""
 
-    async def in_turn(users: list[str]) -> tuple[Recommendation, ...]:
-        async with places:
-            return await ask(users)
+    def __init__(self, ask: Ask, chunks: AsyncGenerator[list[str], None], plan: Many) -> None:
+        self.plan = plan
+        self._ask, self._chunks = ask, chunks
+        self._places = asyncio.Semaphore(plan.concurrency)
+        self._calls: deque[_Call] = deque()
+        self._reading: asyncio.Task[list[str] | None] | None = None
+        self._is_read = False
 
-    try:
+    async def head(self) -> _Call | None:
+        """Waits for the answer to the first users that have none yet; None after the last.
+
+        Meanwhile users are read and asked for, as far as there is room.
+        """
         while True:
-            while len(calls) < plan.window and (users := await anext(chunks, None)):
-                calls.append((users, asyncio.create_task(in_turn(users))))
-            if not calls:
-                return
-            users, call = calls.popleft()
+            if self._reading is None and not self._is_read and len(self._calls) < self.plan.window:
+                self._reading = asyncio.create_task(self._next_users())
+            head = self._calls[0][1] if self._calls else None
+            if head is not None and head.done():
+                return self._calls.popleft()
+            # An answer that is there must not wait for users who are slow to come.
+            waited = [each for each in (self._reading, head) if each is not None]
+            if not waited:
+                return None
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            self._take_users()
+
+    async def cancel(self) -> None:
+        """Ends what is under way."""
+        tasks: list[asyncio.Task[object]] = [task for _, task in self._calls]
+        if self._reading is not None:
+            tasks.append(self._reading)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._chunks.aclose()
+
+    def _take_users(self) -> None:
+        if self._reading is None or not self._reading.done():
+            return
+        users, self._reading = self._reading.result(), None
+        if users is None:
+            self._is_read = True
+        else:
+            self._calls.append((users, asyncio.create_task(self._in_turn(users))))
+
+    async def _next_users(self) -> list[str] | None:
+        return await anext(self._chunks, None)
+
+    async def _in_turn(self, users: list[str]) -> tuple[Recommendation, ...]:
+        async with self._places:
+            return await self._ask(users)
+
+
+async def _answers(asking: _Asking) -> AsyncGenerator[Recommendation, None]:
+    answered_count = 0
+    try:
+        while (head := await asking.head()) is not None:
+            users, call = head
             try:
-                answers = await call
+                answers = call.result()
             except RecommenderError as error:
                 note_users(error, answered_count, users)
                 raise
             answered_count += len(answers)
-            plan.tell(answered_count)
+            asking.plan.tell(answered_count)
             for answer in answers:
                 yield answer
     finally:
-        tasks = [task for _, task in calls]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asking.cancel()
 
 
 async def _chunks(
     user_ids: Iterable[str] | AsyncIterable[str], size: int
-) -> AsyncIterator[list[str]]:
+) -> AsyncGenerator[list[str], None]:
     chunk: list[str] = []
     async for user_id in _each(user_ids):
         chunk.append(user_id)
@@ -68,7 +109,9 @@ async def _chunks(
         yield chunk
 
 
-async def _each(user_ids: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[str]:
+async def _each(
+    user_ids: Iterable[str] | AsyncIterable[str],
+) -> AsyncGenerator[str, None]:
     if isinstance(user_ids, AsyncIterable):
         async for user_id in user_ids:
             yield user_id

@@ -1,6 +1,6 @@
 """The client for blocking code."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Unpack
 
 from . import _convert, _requests
@@ -22,14 +22,17 @@ class RecommenderClient(ConnectedClient):
     """Asks one server; holds one connection, may be shared by threads.
 
     Use it in a `with` block or call `close`. Every call has a deadline, and is tried again within
-    it while the server is unavailable. Besides the exceptions that its docstring names, every call
-    may raise:
+    it while the server is unavailable. A client may be made before its process is forked, but not
+    used before. Besides the exceptions that its docstring names, every call may raise:
 
-        DeadlineExceededError: no answer within `timeout_s`.
-        UnavailableError: the server cannot be reached or is not ready.
-        InvalidRequestError: an argument is wrong, `timeout_s` included.
-        ServerError: the server failed.
-        RecommenderError: anything else, such as a call after `close`.
+    * DeadlineExceededError: no answer within `timeout_s`, or the `TimeBudget` around the call.
+    * UnavailableError: the server cannot be reached or is not ready.
+    * InvalidRequestError: an argument is wrong, `timeout_s` included.
+    * UnauthenticatedError, PermissionDeniedError: the server does not let this caller do it.
+    * ServerError: the server failed.
+    * CallCancelledError: the `TimeBudget` around the call was cancelled.
+    * UnusableClientError: the client is closed, or was used before its process was forked.
+    * RecommenderError: the base of all of these; anything else.
     """
 
     def recommend(
@@ -127,12 +130,12 @@ class RecommenderClient(ConnectedClient):
         timeout_s: float = 30.0,
         on_progress: Callable[[int], object] | None = None,
         **options: Unpack[RecommendOptions],
-    ) -> Iterator[Recommendation]:
+    ) -> Generator[Recommendation, None, None]:
         """Ranks the catalogue for any number of users, in calls of `BatchRecommend`.
 
         Recommendations come in the order of the users, while further calls are under way. A call
         that the server refuses with the advice to come back later is made again, within its
-        timeout. Whoever stops iterating cancels what is under way.
+        timeout. Closing the iterator before its end cancels what is under way.
 
         Args:
             user_ids: The users, each as for `recommend`; read as they are needed, so that there

@@ -1,7 +1,7 @@
 """Any number of users to calls of bounded size, answered in order: blocking."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, copy_context
 from dataclasses import dataclass
@@ -54,7 +54,9 @@ class Many:
             self.on_progress(answered_count)
 
 
-def answers_in_order(ask: Ask, user_ids: Iterable[str], plan: Many) -> Iterator[Recommendation]:
+def answers_in_order(
+    ask: Ask, user_ids: Iterable[str], plan: Many
+) -> Generator[Recommendation, None, None]:
     """Asks in threads; see `RecommenderClient.recommend_many`."""
     if isinstance(user_ids, str | bytes):
         raise InvalidRequestError(f"user_ids: is {user_ids!r}, must be {USER_IDS}")
@@ -67,7 +69,9 @@ def note_users(error: RecommenderError, first: int, users: Sequence[str]) -> Non
     error.add_note(f"it is about users {first} to {last}, {users[0]!r} to {users[-1]!r}")
 
 
-def _answers(ask: Ask, user_ids: Iterator[str], plan: Many) -> Iterator[Recommendation]:
+def _answers(
+    ask: Ask, user_ids: Iterator[str], plan: Many
+) -> Generator[Recommendation, None, None]:
     cancellable = TimeBudget(_DAY_S)
     # Entered for a moment: a generator shares the context of whoever iterates.
     with cancellable:
@@ -77,7 +81,8 @@ def _answers(ask: Ask, user_ids: Iterator[str], plan: Many) -> Iterator[Recommen
     threads = ThreadPoolExecutor(plan.concurrency, thread_name_prefix="recserve-many")
     try:
         while True:
-            while len(calls) < plan.window:
+            # An answer that is there must not wait for users who are slow to come.
+            while len(calls) < plan.window and not (calls and calls[0][1].done()):
                 users = list(islice(user_ids, plan.users_per_call))
                 if not users:
                     break

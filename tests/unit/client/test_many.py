@@ -214,3 +214,37 @@ def test_users_are_read_as_they_are_needed(server) -> None:
         next(many)
         assert read <= 50
         many.close()
+
+
+async def test_an_answer_does_not_wait_for_users_who_are_slow_to_come(server) -> None:
+    more = asyncio.Event()
+
+    async def users() -> AsyncIterator[str]:
+        for user in USERS[:10]:
+            yield user
+        await more.wait()
+        yield "late"
+
+    async with AsyncRecommenderClient(server.target) as client:
+        many = client.recommend_many(users(), users_per_call=10)
+        async with contextlib.aclosing(many):
+            first = [(await asyncio.wait_for(anext(many), 30)).user_id for _ in range(10)]
+            more.set()
+            assert (await anext(many)).user_id == "late"
+
+    assert first == USERS[:10]
+
+
+def test_a_ready_answer_comes_before_more_users_are_read(server) -> None:
+    def users():
+        yield from USERS[:10]
+        while len(server.requests) < 1:
+            time.sleep(0.01)
+        time.sleep(0.3)  # the answer is there by then
+        yield from USERS[10:20]
+        raise AssertionError("read on, though an answer was there")
+
+    with RecommenderClient(server.target) as client:
+        many = client.recommend_many(users(), users_per_call=10)
+        assert next(many).user_id == "u0"
+        many.close()
