@@ -103,10 +103,7 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_message_bytes),
         # By itself gRPC takes a ping in five minutes, two hours without calls: a client that looks
         # after its connection, as ours does, would be cut off.
-        (
-            "grpc.http2.min_recv_ping_interval_without_data_ms",
-            round(config.min_ping_interval_s * 1000),
-        ),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", min_ping_interval_ms),
         ("grpc.keepalive_permit_without_calls", 1),
         # Refusing in Python takes as long as answering. What gRPC lets go by itself, unseen, costs
         # next to nothing; without a limit of ours it does so beyond 1000 calls at random.
