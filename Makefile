@@ -58,6 +58,12 @@ bench-growth: setup ## measure and plot what larger catalogues cost (BENCH="--si
 	$(RUN) python benchmarks/growth.py $(BENCH)
 	$(RUN) --with matplotlib==3.11.2 python benchmarks/growth_plot.py
 
+bench-sdk: setup ## measure what the SDK costs over gRPC's own stub
+	$(RUN) python benchmarks/sdk.py $(BENCH)
+
+bench-loadtest: setup ## hold the load tester's figures against h2load's
+	$(RUN) python benchmarks/agreement.py $(BENCH)
+
 diversity: setup ## measure what a more varied list costs in accuracy (MODELS=... DATASET=...)
 	$(RUN) python benchmarks/diversity.py --models $(MODELS) --dataset $(if $(filter auto,$(DATASET)),movielens/100k,$(DATASET)) --data-dir $(DATA_DIR)
 
@@ -96,4 +102,4 @@ wheels: $(UV) ## build dist/*.whl
 clean: ## remove what the targets made, the environment included
 	rm -rf .venv .tools build dist
 
-.PHONY: help setup demo train serve test test-long test-batcher bench quality bench-growth diversity check lint format protos protos-check docs wheels clean
+.PHONY: help setup demo train serve test test-long test-batcher bench quality bench-growth bench-sdk bench-loadtest diversity check lint format protos protos-check docs wheels clean

@@ -49,7 +49,7 @@ def main() -> int:
         notes = machine.warnings(found)
         for note in notes:
             console.print(note)
-        models = args.models or _trained(args.out, os.environ.get("TFDS_DATA_DIR"))
+        models = args.models or trained(args.out, os.environ.get("TFDS_DATA_DIR"))
         session = _measure(args, models, console)
     except FAILURES as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -112,7 +112,7 @@ def _measure(args: argparse.Namespace, models: Path, console: Console) -> Sessio
     return session
 
 
-def _trained(out: Path, data_dir: str | None) -> Path:
+def trained(out: Path, data_dir: str | None) -> Path:
     """Returns a folder with a model of MovieLens' size, trained unless it is there."""
     dataset = "movielens/100k" if data_dir else "recserve_synthetic/943x1682"
     models = out / "models" / dataset.replace("/", "-")

@@ -16,8 +16,10 @@ PATH = "/recserve.v1.RecommendationService/Recommend"
 
 
 class _FixedAnswer(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio's stubs say Any
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: bytes, delay_s: float) -> None:
         async def call(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            if delay_s:
+                await asyncio.sleep(delay_s)
             return answer
 
         self._handler = grpc.unary_unary_rpc_method_handler(call)
@@ -26,10 +28,10 @@ class _FixedAnswer(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio's st
         return self._handler
 
 
-async def serve(port: int, answer: bytes) -> None:
+async def serve(port: int, answer: bytes, delay_s: float) -> None:
     """Answers every call with `answer` until SIGTERM; prints `ready PORT` once it listens."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    server.add_generic_rpc_handlers((_FixedAnswer(answer),))
+    server.add_generic_rpc_handlers((_FixedAnswer(answer, delay_s),))
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     print(f"ready {bound}", flush=True)
@@ -44,9 +46,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--answer", type=Path, required=True, help="file with the message's bytes")
+    parser.add_argument("--delay-ms", type=float, default=0.0, help="wait before each answer")
     arguments = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(arguments.port, arguments.answer.read_bytes()))
+        answer, delay_s = arguments.answer.read_bytes(), arguments.delay_ms / 1000
+        asyncio.run(serve(arguments.port, answer, delay_s))
 
 
 if __name__ == "__main__":

@@ -14,13 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import at_rate
 import h2load
 import machine
 import questions
 import servers
-from http2_frames import Request
-from open_loop import run_apart
-from open_loop_report import Load
 from rich.console import Console
 from rich.table import Table
 from scenarios import CLOSED, FAILURES, PEAK
@@ -114,10 +112,8 @@ def _half_load(
 ) -> dict[str, Any]:
     """Measures latency at a rate, for as long as a 99th percentile takes, 30 s at the most."""
     seconds = min(_LONGEST_S, max(args.seconds, _FEWEST_SAMPLES / rate))
-    file = asked.recommend.request
-    request = Request(asked.recommend.path, file.read_bytes())
-    load = Load(rate_per_s=rate, seconds=seconds, seed=args.seed)
-    return run_apart(target, file, request, load)
+    load = at_rate.Load(rate_per_s=rate, seconds=seconds, seed=args.seed)
+    return at_rate.measure(target, asked.recommend, load)
 
 
 def _table(points: list[dict[str, Any]]) -> Table:

@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import at_rate
 import h2load
 import questions
 import servers
 from h2load import Concurrency, Question
-from http2_frames import Request
-from open_loop import run_apart
-from open_loop_report import Load
 
 from recserve_client import RecommenderError
 
@@ -44,7 +42,8 @@ FAILURES: Final = (
 """What ends a benchmark with one line."""
 
 Measurement = dict[str, Any]
-"""`round`, `scenario` and `server`, and the fields of an h2load.Run or open_loop_report.Report."""
+"""`round`, `scenario` and `server`, and the fields of an h2load.Run or what
+`at_rate.measure` returns."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,16 +91,15 @@ class Session:
             for each in reversed(self.measurements)
             if (each["scenario"], each["server"]) == (PEAK, server.name)
         )
-        file, path = self.asked.recommend.request, self.asked.recommend.path
-        request = Request(path, file.read_bytes(), self.settings.deadline_ms)
         for name, share in _LOADS.items():
             questions.check_recommend(server.target, self.asked)
-            load = Load(
+            load = at_rate.Load(
                 rate_per_s=share * peak,
                 seconds=self.settings.seconds,
                 seed=self.settings.seed + round_,
+                deadline_ms=self.settings.deadline_ms,
             )
-            report = run_apart(server.target, file, request, load)
+            report = at_rate.measure(server.target, self.asked.recommend, load)
             questions.check_recommend(server.target, self.asked)
             self._add(round_, f"{OVERLOAD}: {name}", server, {"peak_per_s": peak, **report})
 

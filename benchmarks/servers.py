@@ -61,9 +61,10 @@ def unwind_on_sigterm() -> None:
 
 
 @contextlib.contextmanager
-def floor(answer: Path, logs: Path) -> Iterator[Server]:
-    """Runs the floor, which answers every call with the bytes in `answer`."""
+def floor(answer: Path, logs: Path, delay_ms: float = 0.0) -> Iterator[Server]:
+    """Runs the floor, which answers every call with the bytes in `answer`, after `delay_ms`."""
     command = [sys.executable, str(HERE / "floor.py"), "--answer", str(answer)]
+    command += ["--delay-ms", str(delay_ms)]
     with _running("floor", command, logs, _last_word) as server:
         yield server
 

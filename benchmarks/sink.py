@@ -1,19 +1,29 @@
 """A server that costs next to nothing: answers every HTTP/2 request at once with fixed bytes.
 
-It shows what the open-loop client can do by itself; prints its port, runs until it is terminated.
+It shows what the load tester can do by itself; prints its port, runs until it is terminated.
 """
 
 import selectors
 import socket
+import struct
 
-from http2_frames import ACK, DATA, END_STREAM, FRAME_HEAD, HEADERS, SETTINGS, frame, window_update
+from recserve_client.loadtest.wire.frames import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    FRAME_HEAD,
+    HEADERS,
+    SETTINGS,
+    frame,
+    window_update,
+)
 
 _PREFACE_BYTES = 24
-_END_HEADERS = 4
 _ANSWER = (
-    frame(HEADERS, _END_HEADERS, 0, b"\x88")  # 200
-    + frame(DATA, 0, 0, bytes(400))
-    + frame(HEADERS, _END_HEADERS | END_STREAM, 0, b"\x00\x0bgrpc-status\x010")
+    frame(HEADERS, END_HEADERS, 0, b"\x88")  # 200
+    + frame(DATA, 0, 0, struct.pack(">BI", 0, 395) + bytes(395))
+    + frame(HEADERS, END_HEADERS | END_STREAM, 0, b"\x00\x0bgrpc-status\x010")
 )
 _STREAM_PLACES = (5, 10 + 5, 10 + 409 + 5)  # of the stream ids in the answer
 

@@ -39,7 +39,7 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=500)
 
 
-def install(environment: Path, *packages: str) -> Path:
+def install(environment: Path, *packages: str, extra: str = "") -> Path:
     """Makes an environment with the client in it and returns its folder of programs."""
     # A build in the checkout would leave files behind.
     source = environment / "client"
@@ -47,7 +47,8 @@ def install(environment: Path, *packages: str) -> Path:
     run(sys.executable, "-m", "venv", "venv", cwd=environment).check_returncode()
     programs = environment / "venv" / "bin"
     done = run(
-        programs / "python", "-m", "pip", "install", "-q", source, *packages, cwd=environment
+        *(programs / "python", "-m", "pip", "install", "-q", f"{source}{extra}", *packages),
+        cwd=environment,
     )
     if done.returncode != 0 and any(words in done.stderr for words in NETWORK_ERRORS):
         pytest.skip("no package index can be reached")
@@ -80,6 +81,28 @@ def test_the_installed_command_explains_itself(programs: Path) -> None:
     assert (helped.returncode, helped.stderr) == (0, "")
     assert helped.stdout.startswith("usage: recserve")
     assert versioned.stdout == f"recserve {version('recserve-client')}\n"
+
+
+def test_the_load_tester_says_what_to_install(programs: Path) -> None:
+    ran = run(programs / "recserve", "loadtest", "--rate", "1", cwd=programs)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.endswith("pip install 'recserve-client[load]'\n")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_the_load_tester_runs_with_its_extra_alone(tmp_path: Path) -> None:
+    programs = install(tmp_path, extra="[load]")
+
+    helped = run(programs / "recserve", "loadtest", "--help", cwd=tmp_path)
+    failed = run(
+        programs / "recserve", "loadtest", "--rate", "1", "--target", "127.0.0.1:1", cwd=tmp_path
+    )
+
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("recserve loadtest: cannot reach 127.0.0.1:1: ")
+    assert failed.stderr.count("\n") == 1
 
 
 def test_the_installed_package_is_typed_and_imports_without_warnings(programs: Path) -> None:

@@ -23,6 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0, or 1 after a failure. Wrong usage exits with 2.
     """
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["loadtest"]:
+        return _loadtest(argv[1:])
     arguments = parse(argv, os.environ)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A title outside the terminal's encoding must not cost the whole answer.
@@ -44,6 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"recserve: {failure}", file=sys.stderr)
         return 1
     return 0
+
+
+def _loadtest(argv: Sequence[str]) -> int:
+    # Imported here because nothing else needs what it needs.
+    try:
+        from .loadtest.command import main as loadtest
+    except ModuleNotFoundError as error:
+        install = "pip install 'recserve-client[load]'"
+        print(f"recserve loadtest: there is no {error.name} here: {install}", file=sys.stderr)
+        return 1
+    return loadtest(argv, os.environ)
 
 
 def _run(arguments: argparse.Namespace) -> str:

@@ -79,6 +79,9 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     _add_events(commands, [common])
     _add_command(commands, "models", "list the models of the server", [common])
 
+    # Listed here and parsed apart: it takes more flags than all others, and other libraries.
+    commands.add_parser("loadtest", help="find out how much a server holds", add_help=False)
+
     health = _add_command(commands, "health", "ask whether the server accepts calls", [common])
     health.add_argument(
         "--service", default="", metavar="NAME", help="one gRPC service (default: the whole server)"

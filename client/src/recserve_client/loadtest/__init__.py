@@ -1,0 +1,1 @@
+"""The load tester behind `recserve loadtest`; needs the extra `load`."""

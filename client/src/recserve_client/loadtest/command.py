@@ -1,0 +1,214 @@
+"""`recserve loadtest` and its further commands."""
+
+import argparse
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Final, TextIO
+
+from rich.console import Console
+
+from recserve_client._cli.failures import described
+from recserve_client._client import RecommenderClient
+from recserve_client._errors import RecommenderError
+from recserve_client._transport.config import ChannelConfig, Tls
+
+from . import units
+from .compare import compare
+from .comparison_table import print_comparison
+from .files import STANDARD_OUTPUT, FileError, check_writable, read_run, to_json, write_text
+from .flags import compare_parser, loadtest_parser, report_parser
+from .latency import LatencyRecorder
+from .plan import Endpoint, PlanError
+from .reading import read_mix, read_plan
+from .report.page import page
+from .result import Run
+from .server_metrics import MetricsError, MetricsReader
+from .session import Session, Told
+from .tables import print_run
+from .traffic.drawing import draw_questions
+from .traffic.population import Found, explore, read_ids
+from .traffic.recording import Recording, read_recording
+from .view import View
+
+_QUESTIONS: Final = 20_000
+"""Different calls that are drawn; after them they begin again."""
+_EXPLORE_TIMEOUT_S: Final = 10.0
+_WIDTH: Final = 120
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Runs the command line behind `recserve loadtest`.
+
+    Returns:
+        0, or 1 after a failure or a condition that holds. Wrong usage exits with 2.
+    """
+    commands = {"compare": (_compare, compare_parser()), "report": (_report, report_parser())}
+    name = argv[0] if argv else ""
+    run, parser = commands.get(name, (_loadtest, loadtest_parser(environ)))
+    flags = parser.parse_args(argv[1:] if name in commands else argv)
+    flags.argv = tuple(argv)
+    try:
+        with _terminable():
+            return _told_on_stdout(run, flags)
+    except PlanError as error:
+        parser.error(str(error))
+    except (FileError, MetricsError) as error:
+        failure = str(error)
+    except RecommenderError as error:
+        failure = described(error, flags.target)
+    except KeyboardInterrupt:
+        failure = "interrupted"
+    _fail(failure)
+    return 1
+
+
+def _told_on_stdout(run: Callable[[argparse.Namespace], int], flags: argparse.Namespace) -> int:
+    """Runs a command whose result must also reach standard output."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name outside the terminal's encoding must not cost the whole result.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = run(flags)
+        sys.stdout.flush()
+    except OSError as error:
+        # The interpreter flushes at exit, and would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise FileError(f"cannot write the result: {error.strerror or error}") from error
+    return code
+
+
+def _loadtest(flags: argparse.Namespace) -> int:
+    recording = read_recording(flags.replay) if flags.replay is not None else None
+    plan = read_plan(flags, _times_s(recording, flags))
+    mix = read_mix(flags)
+    outcomes = [path for path in (flags.json, flags.html, flags.hgrm) if path is not None]
+    # A typing mistake is better told before an hour of load than after it.
+    for path in outcomes:
+        check_writable(path)
+    # What goes to standard output is for programs, then people look elsewhere.
+    console = _console(sys.stderr if STANDARD_OUTPUT in outcomes else sys.stdout)
+    metrics = MetricsReader(flags.metrics) if flags.metrics else None
+    found = _explore(flags, plan.endpoint, asks=recording is None)
+    if recording is None:
+        questions = draw_questions(mix, found.population, _QUESTIONS, flags.seed)
+        told = Told(arguments=_arguments(flags), mix=str(mix))
+    else:
+        questions = list(recording.questions)
+        told = Told(arguments=_arguments(flags), mix=f"recording {flags.replay.name}")
+    with View(console, is_quiet=flags.quiet) as view:
+        session = Session(plan, found, metrics, view)
+        run = session.run(questions, told)
+    try:
+        _write(flags, run)
+    finally:
+        print_run(console, run)
+    if session.broken_off:
+        _fail(session.broken_off)
+    return int(bool(session.broken_off) or any(condition.failed for condition in run.conditions))
+
+
+def _compare(flags: argparse.Namespace) -> int:
+    tolerance = units.share(flags.tolerance)
+    found = compare(read_run(flags.before), read_run(flags.after), tolerance=tolerance)
+    if flags.json:
+        print(json.dumps({**dataclasses.asdict(found), "verdict": found.verdict}, indent=1))
+    else:
+        print_comparison(_console(sys.stdout), found)
+    return int(flags.fail_if_worse and found.verdict == "worse")
+
+
+def _report(flags: argparse.Namespace) -> int:
+    run = read_run(flags.run)
+    if flags.html is None:
+        print_run(_console(sys.stdout), run)
+    else:
+        write_text(flags.html, page(run))
+    return 0
+
+
+def _explore(flags: argparse.Namespace, endpoint: Endpoint, *, asks: bool) -> Found:
+    """Looks at the server; without `asks` not for users and items, which a recording brings."""
+    user_ids = read_ids(flags.users) if flags.users is not None else None if asks else []
+    item_ids = read_ids(flags.items) if flags.items is not None else None if asks else []
+    try:
+        config = ChannelConfig(
+            tls=_tls(endpoint),
+            bearer_token=flags.token or None,
+            # As the test itself sends it, by whoever's decision that is.
+            token_in_plain_text=True,
+        )
+        client = RecommenderClient(flags.target, config=config, timeout_s=_EXPLORE_TIMEOUT_S)
+    except ValueError as error:
+        raise PlanError(str(error)) from error
+    with client:
+        return explore(client, flags.target, user_ids, item_ids, flags.seed)
+
+
+def _tls(endpoint: Endpoint) -> Tls | None:
+    if endpoint.tls_roots is None:
+        return None
+    if not endpoint.tls_roots:
+        return Tls()
+    try:
+        return Tls(root_certificates=Path(endpoint.tls_roots).read_bytes())
+    except OSError as error:
+        raise FileError(f"cannot read {endpoint.tls_roots}: {error.strerror}") from error
+
+
+def _times_s(recording: Recording | None, flags: argparse.Namespace) -> tuple[float, ...]:
+    if recording is None or flags.rate or flags.concurrency or flags.slo:
+        return ()
+    if not 0 < flags.speed <= 1000:
+        raise PlanError(f"--speed is {flags.speed:g}, must be above 0, at most 1000")
+    return tuple(time_s / flags.speed for time_s in recording.times_s)
+
+
+def _write(flags: argparse.Namespace, run: Run) -> None:
+    if flags.json is not None:
+        write_text(flags.json, to_json(run))
+    if flags.html is not None:
+        write_text(flags.html, page(run))
+    if flags.hgrm is not None:
+        text = io.StringIO()
+        LatencyRecorder.decode(run.stages[-1].histogram).write_hgrm(text)
+        write_text(flags.hgrm, text.getvalue())
+
+
+def _fail(failure: str) -> None:
+    print(f"recserve loadtest: {failure}", file=sys.stderr)
+
+
+def _arguments(flags: argparse.Namespace) -> tuple[str, ...]:
+    return tuple("***" if flags.token and flags.token in text else text for text in flags.argv)
+
+
+def _console(stream: TextIO) -> Console:
+    is_seen = stream.isatty()
+    # By itself rich believes FORCE_COLOR, as many a CI sets it, that there is somebody to look.
+    interactive = None if is_seen else False
+    console = Console(file=stream, highlight=False, soft_wrap=True, force_interactive=interactive)
+    if not is_seen:
+        console.width = _WIDTH
+    return console
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Makes SIGTERM end the test as Ctrl-C does, so that no process is left behind."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,1 @@
+"""The report of a load test: one HTML page that needs nothing from elsewhere."""

@@ -1,0 +1,1 @@
+"""What a load test asks: drawn from a mix, or read from a recording."""
