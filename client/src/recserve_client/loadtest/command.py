@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Final, TextIO
@@ -55,9 +55,14 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     run, parser = commands.get(name, (_loadtest, loadtest_parser(environ)))
     flags = parser.parse_args(argv[1:] if name in commands else argv)
     flags.argv = tuple(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name outside the terminal's encoding must not cost the whole result.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _terminable():
-            return _told_on_stdout(run, flags)
+            code = run(flags)
+            sys.stdout.flush()
+            return code
     except PlanError as error:
         parser.error(str(error))
     except (FileError, MetricsError) as error:
@@ -66,23 +71,12 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         failure = described(error, flags.target)
     except KeyboardInterrupt:
         failure = "interrupted"
-    _fail(failure)
-    return 1
-
-
-def _told_on_stdout(run: Callable[[argparse.Namespace], int], flags: argparse.Namespace) -> int:
-    """Runs a command whose result must also reach standard output."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name outside the terminal's encoding must not cost the whole result.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        code = run(flags)
-        sys.stdout.flush()
     except OSError as error:
         # The interpreter flushes at exit, and would complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise FileError(f"cannot write the result: {error.strerror or error}") from error
-    return code
+        failure = f"cannot write the result: {error.strerror or error}"
+    _fail(failure)
+    return 1
 
 
 def _loadtest(flags: argparse.Namespace) -> int:
@@ -136,8 +130,9 @@ def _report(flags: argparse.Namespace) -> int:
 
 def _explore(flags: argparse.Namespace, endpoint: Endpoint, *, asks: bool) -> Found:
     """Looks at the server; without `asks` not for users and items, which a recording brings."""
-    user_ids = read_ids(flags.users) if flags.users is not None else None if asks else []
-    item_ids = read_ids(flags.items) if flags.items is not None else None if asks else []
+    unsaid: list[str] | None = None if asks else []
+    user_ids = unsaid if flags.users is None else read_ids(flags.users)
+    item_ids = unsaid if flags.items is None else read_ids(flags.items)
     try:
         config = ChannelConfig(
             tls=_tls(endpoint),

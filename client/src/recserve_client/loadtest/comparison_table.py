@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .compare import Comparison, Difference
-from .tables import milliseconds, per_second, percent
+from .tables import milliseconds, per_second, percent, print_whole
 
 _COLOURS: Final = {"better": "green", "worse": "red", "same": "", "unknown": "yellow"}
 _SUMMARIES: Final = {
@@ -38,15 +38,17 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
             _interval(each),
             verdict,
         )
-    console.print(table)
+    print_whole(console, table)
     for note in comparison.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
     console.print(_SUMMARIES[comparison.verdict])
 
 
 def _value(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
     if name == "errors":
-        return "-" if value is None else percent(value)
+        return percent(value)
     return per_second(value) + "/s" if name == "rate" else milliseconds(value) + " ms"
 
 

@@ -49,7 +49,10 @@ def write_text(path: Path, text: str) -> None:
         print(text, end="")
         return
     try:
-        _replace(path.resolve(), text)
+        if _is_replaced(path):
+            _replace(path.resolve(), text)
+        else:
+            path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror}") from error
 
@@ -60,11 +63,11 @@ def check_writable(path: Path) -> None:
     Raises:
         FileError: it cannot.
     """
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise FileError(f"cannot write {path}: there is no folder {folder}")
     if path.is_dir():
         raise FileError(f"cannot write {path}: it is a folder")
+    folder = path.resolve().parent
+    if _is_replaced(path) and not folder.is_dir():
+        raise FileError(f"cannot write {path}: there is no folder {folder}")
     if not os.access(folder if _is_replaced(path) else path, os.W_OK):
         raise FileError(f"cannot write {path}: permission denied")
 
@@ -97,9 +100,6 @@ def read_run(path: Path) -> Run:
 
 
 def _replace(path: Path, text: str) -> None:
-    if not _is_replaced(path):
-        path.write_text(text, encoding="utf-8")
-        return
     beside = path.with_name(path.name + ".part")
     try:
         beside.write_text(text, encoding="utf-8")

@@ -160,7 +160,7 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
         metavar="TIME",
         help="measured time of each stage (default: 30s)",
     )
-    add("--warmup", default="2s", metavar="TIME", help="time before it, not measured (default: 2s)")
+    add("--warmup", default="2s", metavar="TIME", help="time before, not measured (default: 2s)")
     add(
         "--until-stable",
         action="store_true",

@@ -163,7 +163,7 @@ class Session:
         should_stop: Callable[[], bool] | None = None
         if self._plan.until_stable and _is_steady(stage):
             stage = replace(stage, seconds=min(_LONGEST_S, _LONGEST_FACTOR * stage.seconds))
-            should_stop = watched.is_settled
+            should_stop = watched.settle
         if self._metrics is not None:
             self._metrics.begin()
         result = fleet.run(
@@ -174,7 +174,7 @@ class Session:
             windows=tuple(watched.windows.get(each.start_s, each) for each in result.windows),
             batch_sizes=() if self._metrics is None else self._metrics.sizes(),
             answers=read_answers(fleet.samples),
-            stable=is_stable(result.windows) if _is_steady(stage) else None,
+            stable=watched.settled or (is_stable(result.windows) if _is_steady(stage) else None),
             holds=None if objective is None else objective.holds(result),
         )
         result = replace(result, warnings=(*result.warnings, *_doubts_of(result)))
@@ -191,6 +191,8 @@ class _Windows:
     metrics: MetricsReader | None
     watcher: Watcher
     windows: dict[float, Window] = field(default_factory=dict)
+    settled: bool = False
+    """Whether the last `seconds` seconds were stable when it was looked at."""
     _judged_count: int = 0
 
     def add(self, window: Window) -> None:
@@ -201,14 +203,14 @@ class _Windows:
         self.windows[window.start_s] = window
         self.watcher.window_ended(window)
 
-    def is_settled(self) -> bool:
-        """Returns whether the last `seconds` seconds are stable."""
-        if len(self.windows) == self._judged_count:
-            return False
-        self._judged_count = len(self.windows)
-        wanted = max(3, round(self.seconds))
-        last = list(self.windows.values())[-wanted:]
-        return len(last) == wanted and bool(is_stable(last))
+    def settle(self) -> bool:
+        """Looks whether the stage has settled, if there is something new; it stays so."""
+        if not self.settled and len(self.windows) > self._judged_count:
+            self._judged_count = len(self.windows)
+            wanted = max(3, round(self.seconds))
+            last = list(self.windows.values())[-wanted:]
+            self.settled = len(last) == wanted and bool(is_stable(last))
+        return self.settled
 
 
 def _is_steady(stage: Stage) -> bool:

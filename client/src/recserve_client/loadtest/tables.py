@@ -10,6 +10,7 @@ from rich.table import Table
 from .result import Condition, Run, Search, StageResult
 
 _UNKNOWN: Final = "-"
+_WIDEST: Final = 1000
 
 
 def milliseconds(value: float | None) -> str:
@@ -34,9 +35,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
+def print_whole(console: Console, table: Table) -> None:
+    """Prints a table in its full width: where a terminal is narrower, no digits are lost."""
+    options = console.options.update(max_width=_WIDEST)
+    console.width = max(console.width, console.measure(table, options=options).maximum)
+    console.print(table)
+
+
 def print_run(console: Console, run: Run) -> None:
     """Prints stages, errors, search, conditions and warnings."""
-    console.print(_stages(run.stages))
+    print_whole(console, _stages(run.stages))
     for result in run.stages:
         if result.errors:
             told = ", ".join(f"{name} {count:,}" for name, count in sorted(result.errors.items()))
@@ -58,7 +66,7 @@ def _stages(stages: Sequence[StageResult]) -> Table:
     table.add_column("load", no_wrap=True)
     for name in ("sent", "OK/s", "errors", "p50 ms", "p90", "p99", "p99.9", "max"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("p99 settled", no_wrap=True)
+    table.add_column("settled", no_wrap=True)
     if any(each.holds is not None for each in stages):
         table.add_column("objective", no_wrap=True)
     for each in stages:

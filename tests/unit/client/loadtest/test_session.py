@@ -1,0 +1,329 @@
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from recserve_client import UnavailableError
+from recserve_client.loadtest import session as session_module
+from recserve_client.loadtest.conditions import read_objective
+from recserve_client.loadtest.plan import (
+    Arrivals,
+    ClosedLoop,
+    Endpoint,
+    OpenLoop,
+    Question,
+    Stage,
+)
+from recserve_client.loadtest.result import Run, ServerSeen, StageResult, Window
+from recserve_client.loadtest.search import SearchPlan
+from recserve_client.loadtest.session import LoadPlan, Session, Told
+from recserve_client.loadtest.traffic.drawing import Population, draw_questions
+from recserve_client.loadtest.traffic.mix import Mix
+from recserve_client.loadtest.traffic.population import Found
+from recserve_client.testing import SAMPLE_USERS, FakeServer
+
+FOUND = Found(ServerSeen(target="films:8500"), Population(list(SAMPLE_USERS), ["1"]), ("doubt",))
+TOLD = Told(arguments=("--rate", "100"), mix="a mix")
+PATIENT_S = 30.0
+
+
+class Watcher:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, int]] = []
+        self.windows: list[Window] = []
+        self.ended: list[StageResult] = []
+
+    def stage_started(self, stage: Stage, number: int) -> None:
+        self.started.append((stage.pressure.label, number))
+
+    def window_ended(self, window: Window) -> None:
+        self.windows.append(window)
+
+    def stage_ended(self, result: StageResult) -> None:
+        self.ended.append(result)
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeServer]:
+    with FakeServer() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _fresh(fake: FakeServer) -> Iterator[None]:
+    yield
+    fake.reset()
+
+
+def open_stage(rate_per_s: float, seconds: float = 0.5, **options) -> Stage:
+    options = {"arrivals": Arrivals.CONSTANT, **options}
+    return Stage(pressure=OpenLoop(rate_per_s=rate_per_s, **options), seconds=seconds, warmup_s=0.0)
+
+
+def plan_for(port: int, *stages: Stage, **options) -> LoadPlan:
+    endpoint = Endpoint(host="127.0.0.1", port=port, connections=2, timeout_s=PATIENT_S)
+    return LoadPlan(endpoint=endpoint, stages=stages, **options)
+
+
+def questions(mix: Mix | None = None) -> list[Question]:
+    return draw_questions(mix or Mix(), FOUND.population, 50, 1)
+
+
+def run(plan: LoadPlan, asked: list[Question] | None = None) -> Run:
+    return Session(plan, FOUND, None, Watcher()).run(asked or questions(), TOLD)
+
+
+@pytest.fixture(scope="module")
+def watched(fake: FakeServer) -> tuple[Run, Watcher]:
+    """An open loop, then a closed one, and who looked on."""
+    watcher = Watcher()
+    closed = Stage(pressure=ClosedLoop(concurrency=2), seconds=0.3, warmup_s=0.1)
+    plan = plan_for(
+        fake.port, open_stage(50, 1.2), closed, conditions=("errors>0%", "rate<1"), seed=7
+    )
+    return Session(plan, FOUND, None, watcher).run(questions(), TOLD), watcher
+
+
+def test_stages_are_run_one_after_the_other(watched: tuple[Run, Watcher]) -> None:
+    found, watcher = watched
+
+    assert [each.label for each in found.stages] == ["50/s", "2 in flight"]
+    assert watcher.started == [("50/s", 1), ("2 in flight", 2)]
+    assert tuple(watcher.ended) == found.stages
+    assert watcher.windows == [window for each in found.stages for window in each.windows]
+    assert (found.stages[0].started, found.stages[0].errors) == (60, {})
+    assert found.stages[1].ok > 2
+    assert [each.failed for each in found.conditions] == [False, False]
+    assert found.search is None
+
+
+def test_a_run_says_how_and_where_it_was_made(watched: tuple[Run, Watcher]) -> None:
+    found, _ = watched
+
+    assert (found.seed, found.arguments, found.mix) == (7, TOLD.arguments, TOLD.mix)
+    assert found.tool.startswith("recserve ")
+    assert found.started_at.endswith("+00:00")
+    assert found.host.cores >= 1
+    assert found.host.memory_bytes > 2**20
+    assert {"recserve-client", "hdrhistogram"} <= set(found.versions)
+    assert found.server == FOUND.server
+    assert found.warnings[:2] == (
+        "doubt",
+        "client and server share this machine, so that each takes time from the other",
+    )
+
+
+@pytest.mark.parametrize(("unknown", "personal"), [(1.0, 0.0), (0.0, 1.0)])
+def test_a_sample_of_the_answers_is_read(fake: FakeServer, unknown: float, personal: float) -> None:
+    found = run(plan_for(fake.port, open_stage(100)), questions(Mix(unknown_share=unknown)))
+
+    answers = found.stages[0].answers
+    assert (answers.sampled, answers.personal_share, answers.short_share) == (50, personal, 0)
+    model = fake.model
+    assert answers.model_versions == (f"{model.name} {model.version}",)
+
+
+def test_answers_of_several_models_are_doubtful(fake: FakeServer) -> None:
+    def publish() -> None:
+        for _ in range(10):  # the first of which have been answered by the time of the last
+            fake.wait_for_call(PATIENT_S)
+        fake.model.version += 1
+
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    found = run(plan_for(fake.port, open_stage(100)))
+    publishing.join()
+
+    name = fake.model.name
+    assert f"more than one model answered: {name} 1, {name} 2" in found.stages[0].warnings
+
+
+def test_a_condition_that_holds_fails_the_run(fake: FakeServer) -> None:
+    fake.fail("INTERNAL")
+    found = run(plan_for(fake.port, open_stage(50), conditions=("errors>99%", "p99>1h")))
+
+    errors, latency = found.conditions
+    assert (errors.failed, errors.seen) == (True, "errors is 100% at 50/s")
+    assert (latency.failed, latency.seen) == (True, "p99 is unknown at 50/s")
+    assert found.stages[0].errors == {"INTERNAL": 25}
+
+
+def test_a_recording_is_replayed_at_its_times(fake: FakeServer) -> None:
+    fake.clear()
+    times_s = (0.0, 0.1, 0.1, 0.4)
+    stage = open_stage(8, 0.5, arrivals=Arrivals.RECORDED)
+    asked = questions()[:4]
+    found = run(plan_for(fake.port, stage, times_s=times_s, until_stable=True), asked)
+
+    [result] = found.stages
+    assert (result.started, result.ok, result.arrivals) == (4, 4, "recorded")
+    assert (result.seconds, result.stable) == (pytest.approx(0.5), None)
+    sent = [call.request.SerializeToString() for call in fake.calls]
+    assert sorted(sent) == sorted(each.message for each in asked)
+
+
+def test_a_search_finds_the_rate_above_which_calls_are_refused(server) -> None:
+    # Not later than others, so that nothing but the errors tells.
+    per_s, burst = 150.0, 10.0
+    lock, bucket = threading.Lock(), [burst, time.monotonic()]
+    answer = server.handle_recommend
+
+    def limited(request, context):
+        with lock:
+            now_s = time.monotonic()
+            left = min(burst, bucket[0] + per_s * (now_s - bucket[1]))
+            bucket[:] = [max(left - 1, 0 if left >= 1 else left), now_s]
+        if left < 1:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many")
+        return answer(request, context)
+
+    server.handle_recommend = limited
+    plan = plan_for(
+        int(server.target.rpartition(":")[2]),
+        open_stage(1.0, 0.6),
+        objective=read_objective(["p99=20s"], 0.1),
+        search=SearchPlan(low_per_s=75.0, high_per_s=1200.0, precision=0.6),
+        conditions=("errors>15%",),
+    )
+    found = run(plan)
+
+    assert found.search.objective == "p99<=20000ms, errors<=10%"
+    assert 0 < found.search.rate_per_s < 200
+    assert found.search.rate_per_s < found.search.refused_rate_per_s <= 300
+    last = found.stages[-1]
+    assert (last.rate_per_s, last.holds) == (found.search.rate_per_s, True)
+    assert any(each.holds is False and each.errors for each in found.stages)
+    # Conditions are about the rate that was found, not those above it.
+    assert [each.failed for each in found.conditions] == [False]
+
+
+def test_a_search_on_a_slow_server_finds_nothing(
+    fake: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "is_stable", lambda windows: False)
+    fake.delay_s = 0.05
+    plan = plan_for(
+        fake.port,
+        open_stage(1.0, 0.3),
+        objective=read_objective(["p50=40ms"], 0.0),
+        search=SearchPlan(low_per_s=1.0, high_per_s=1.0),
+        conditions=("p50>40ms",),
+    )
+    found = run(plan)
+
+    assert [each.rate_per_s for each in found.stages] == [1.0]
+    assert (found.search.rate_per_s, found.search.refused_rate_per_s) == (None, 1.0)
+    assert found.conditions[0].failed
+    # That p99 of a rate that is too much does not settle is no news.
+    assert not any("settled" in told for each in found.stages for told in each.warnings)
+
+
+def test_a_stage_goes_on_until_it_is_stable(
+    fake: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if all but the first second were alike.
+    monkeypatch.setattr(session_module, "is_stable", lambda windows: windows[0].start_s == 1.0)
+    stage = open_stage(30, 2.0)
+    found = run(plan_for(fake.port, stage, until_stable=True))
+
+    [result] = found.stages
+    assert 4 <= result.seconds < 9
+    assert result.stable
+    assert not any("settled" in told for told in result.warnings)
+
+
+def test_a_stage_that_never_settles_takes_five_times_as_long(
+    fake: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "is_stable", lambda windows: False)
+    found = run(plan_for(fake.port, open_stage(30, 0.3), until_stable=True))
+
+    [result] = found.stages
+    assert (result.seconds, result.started, result.stable) == (pytest.approx(1.5), 45, False)
+    assert result.warnings[-1].startswith("p99 had not settled")
+
+
+def test_a_ramp_cannot_settle(fake: FakeServer) -> None:
+    ramp = open_stage(20, 0.4, end_rate_per_s=80.0)
+    [result] = run(plan_for(fake.port, ramp, until_stable=True)).stages
+    assert (result.seconds, result.stable) == (pytest.approx(0.4), None)
+
+
+class Interrupter(Watcher):
+    """Does something in the middle of a stage."""
+
+    def __init__(self, number: int, act) -> None:
+        super().__init__()
+        self._number, self._act = number, act
+
+    def window_ended(self, window: Window) -> None:
+        super().window_ended(window)
+        if len(self.started) == self._number:
+            self._act()
+
+
+def interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_what_ended_before_an_interruption_is_a_result(fake: FakeServer) -> None:
+    session = Session(
+        plan_for(fake.port, open_stage(50, 0.3), open_stage(60, 600), conditions=("errors>0%",)),
+        FOUND,
+        None,
+        Interrupter(2, interrupt),
+    )
+    found = session.run(questions(), TOLD)
+
+    assert session.broken_off == "interrupted"
+    assert [each.label for each in found.stages] == ["50/s"]
+    assert found.warnings[-1] == "interrupted: what had not ended by then is left out"
+    assert [each.failed for each in found.conditions] == [False]
+
+
+def test_a_search_that_is_interrupted_tells_what_it_knows(fake: FakeServer) -> None:
+    plan = plan_for(
+        fake.port,
+        open_stage(1.0, 0.3),
+        objective=read_objective(["max=30s"], 0.0),
+        search=SearchPlan(low_per_s=20.0),
+    )
+    session = Session(plan, FOUND, None, Interrupter(3, interrupt))
+    found = session.run(questions(), TOLD)
+
+    assert session.broken_off == "interrupted"
+    assert [each.rate_per_s for each in found.stages] == [20.0, 40.0]
+    assert (found.search.rate_per_s, found.search.refused_rate_per_s) == (40.0, None)
+
+
+def children() -> list[int]:
+    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    return [int(pid) for pid in text.split()]
+
+
+def test_a_process_that_dies_later_costs_only_its_stage(fake: FakeServer) -> None:
+    before = set(children())
+
+    def kill() -> None:
+        for pid in set(children()) - before:
+            if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8"):
+                os.kill(pid, signal.SIGKILL)
+
+    plan = plan_for(fake.port, open_stage(50, 0.3), open_stage(60, 3))
+    session = Session(plan, FOUND, None, Interrupter(2, kill))
+    found = session.run(questions(), TOLD)
+
+    assert session.broken_off == "process 1 of 1 of the load test ended with exit code -9"
+    assert [each.label for each in found.stages] == ["50/s"]
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with pytest.raises(UnavailableError, match="cannot be reached"):
+        run(plan_for(1, open_stage(50)))

@@ -1,0 +1,285 @@
+import contextlib
+import io
+import os
+import pty
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+import runs
+import timings
+from rich.console import Console
+
+from recserve_client.loadtest.compare import Comparison, Difference, compare
+from recserve_client.loadtest.comparison_table import print_comparison
+from recserve_client.loadtest.plan import ClosedLoop, OpenLoop, Stage
+from recserve_client.loadtest.result import Run, Search
+from recserve_client.loadtest.tables import milliseconds, per_second, percent, print_run
+from recserve_client.loadtest.view import View, sparkline
+
+ODD = "[/] [red]"
+
+
+class Screen(Console):
+    """A console of which the text can be read."""
+
+    def __init__(self) -> None:
+        super().__init__(file=io.StringIO(), width=120, highlight=False)
+
+    @property
+    def lines(self) -> list[str]:
+        assert isinstance(self.file, io.StringIO)
+        return [line.rstrip() for line in self.file.getvalue().splitlines()]
+
+
+@pytest.fixture
+def screen() -> Screen:
+    return Screen()
+
+
+def printed(run: Run) -> list[str]:
+    screen = Screen()
+    print_run(screen, run)
+    return screen.lines
+
+
+@pytest.mark.parametrize(
+    ("spell", "value", "text"),
+    [
+        (milliseconds, None, "-"),
+        (milliseconds, 0.0, "0.00"),
+        (milliseconds, 0.00123, "0.00123"),
+        (milliseconds, 1.0, "1.00"),
+        (milliseconds, 23.14, "23.1"),
+        (milliseconds, 99.94, "99.9"),
+        (milliseconds, 99.96, "100"),
+        (milliseconds, 1234.5, "1234"),
+        (per_second, None, "-"),
+        (per_second, 1.234, "1.23"),
+        (per_second, 99.96, "100"),
+        (per_second, 12345.6, "12,346"),
+        (percent, 0.0, "0 %"),
+        (percent, 0.00001, "<0.01 %"),
+        (percent, 0.0001, "0.01 %"),
+        (percent, 0.001234, "0.123 %"),
+        (percent, 1.0, "100 %"),
+    ],
+)
+def test_a_figure_has_the_digits_that_count(
+    spell: Callable[[float | None], str], value: float | None, text: str
+) -> None:
+    assert spell(value) == text
+
+
+def test_a_run_is_a_table_and_what_else_there_is_to_say() -> None:
+    run = replace(
+        runs.run(timings.stage([timings.window([2.0] * 99, failed=1)] * 3)),
+        warnings=("the machine was busy", "the machine was busy"),
+    )
+    assert printed(run) == [
+        "load   sent  OK/s  errors  p50 ms   p90   p99  p99.9   max  settled",
+        "200/s   300    99     1 %    2.00  2.00  2.00   2.00  2.00  yes",
+        "errors at 200/s: UNAVAILABLE 3",
+        "note: the machine was busy",
+    ]
+
+
+def test_what_nobody_answered_has_no_latency() -> None:
+    lines = printed(runs.run(runs.silent_stage()))
+    assert lines[1].split() == ["200/s", "40", "0", "100", "%", *"------", "missed"]
+    assert "note: 200/s: no call was answered OK" in lines
+
+
+def test_a_search_tells_what_it_found() -> None:
+    lines = printed(runs.search_run())
+
+    assert lines[0].endswith("settled  objective")
+    assert [line.split()[-1] for line in lines[1:7]] == ["kept"] * 4 + ["missed"] * 2
+    assert "1,850/s keeps p99<=20ms, errors<=0.1%; 2,000/s does not" in lines
+    assert "fails: --fail-if 'p99>20ms', p99 is 960 ms at 2400/s" in lines
+    assert "passes: --fail-if 'ok/s<400', 502 answered OK per second" in lines
+
+
+@pytest.mark.parametrize(
+    ("best", "refused", "told"),
+    [
+        (None, 1.0, "no rate keeps p99<=20ms; 1/s does not"),
+        (5000.0, None, "5,000/s keeps p99<=20ms; nothing higher was tried"),
+    ],
+)
+def test_a_search_without_an_end_says_so(
+    best: float | None, refused: float | None, told: str
+) -> None:
+    search = Search(objective="p99<=20ms", rate_per_s=best, refused_rate_per_s=refused)
+    assert told in printed(runs.run(runs.closed_stage(1), search=search))
+
+
+def test_a_table_fits_a_terminal_of_usual_width() -> None:
+    stage = timings.stage([timings.window([2.0] * 100)], label="100/s")
+    table = printed(runs.run(replace(stage, holds=True)))[:2]
+    assert max(map(len, table)) <= 80
+
+
+def test_a_narrow_terminal_loses_no_digits(terminal: "Terminal") -> None:
+    terminal.console.width = 40
+    run = runs.search_run()
+    print_run(terminal.console, run)
+    text = terminal.read()
+    assert "…" not in text
+    assert all(f"{each.label}  {each.started:,}" in text for each in run.stages[1:4])
+
+
+def test_texts_are_shown_as_they_are() -> None:
+    stage = replace(runs.closed_stage(8), label=ODD, warnings=(ODD,), errors={ODD: 1})
+    condition = replace(runs.search_run().conditions[0], text=ODD, seen=ODD)
+    search = Search(objective=ODD, rate_per_s=1.0, refused_rate_per_s=None)
+    run = runs.run(stage, warnings=(ODD,), conditions=(condition,), search=search)
+    assert "\n".join(printed(run)).count(ODD) == 9
+
+
+def test_a_comparison_is_a_table_with_intervals_and_a_verdict(screen: Screen) -> None:
+    before, after = timings.random_run(1), timings.random_run(2, factor=2.0)
+    print_comparison(screen, compare(before, after))
+
+    assert re.split("  +", screen.lines[0]) == [
+        *("load", "before", "after", "change", "95 % interval", "verdict")
+    ]
+    assert re.fullmatch(
+        r"200/s  p50 +\d\.\d\d ms +[\d.]+ ms +\+\d+\.\d % +\[\+\d+\.\d, \+\d+\.\d\]  worse",
+        screen.lines[1],
+    )
+    assert re.split("  +", screen.lines[3])[1:] == [
+        *("errors", "0 %", "0 %", "+0.0 points", "[+0.0, +0.0]", "same")
+    ]
+    assert screen.lines[4:] == ["The second run is worse."]
+
+
+def test_what_is_not_known_is_a_dash(screen: Screen) -> None:
+    unknown = Difference(
+        stage=ODD,
+        name="p99",
+        before=1.0,
+        after=None,
+        change=None,
+        low=None,
+        high=None,
+        verdict="unknown",
+    )
+    print_comparison(screen, Comparison(differences=(unknown,), notes=(ODD,)))
+    assert re.split("  +", screen.lines[1]) == [ODD, "p99", "1.00 ms", "-", "-", "-", "unknown"]
+    assert screen.lines[2] == f"note: {ODD}"
+    assert screen.lines[3].startswith("There is too little to tell")
+
+
+def test_bars_stand_on_nothing_and_reach_to_the_greatest() -> None:
+    assert sparkline([0.0, 3.5, None, 7.0]) == "▁▅ █"
+    assert sparkline([None, None]) == "  "
+    assert sparkline([0.0, 0.0]) == "▁▁"
+    assert sparkline([]) == ""
+
+
+def show(view: View, stage: Stage, seconds: int) -> None:
+    windows = [timings.window([5.0] * 100, start_s=float(start)) for start in range(seconds)]
+    with view:
+        view.stage_started(stage, 1)
+        for window in windows:
+            view.window_ended(window)
+        view.stage_ended(timings.stage(windows))
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_without_a_terminal_there_is_a_line_each_five_seconds(screen: Screen) -> None:
+    clock = Clock()
+    view = View(screen, clock=clock)
+    view.stage_started(Stage(pressure=OpenLoop(rate_per_s=100.0), seconds=12), 2)
+    for start in range(12):
+        clock.now_s += 1
+        window = timings.window([5.0] * 100, start_s=float(start), failed=1)
+        view.window_ended(replace(window, mean_batch_size=3.21))
+
+    line = "OK/s, p50 5.00 ms, p99 5.00 ms, 1 errors, batches of 3.2"
+    assert screen.lines == [
+        "stage 2: 100/s, 12 s after 2 s of warm-up",
+        f"      5 s  100 {line}",
+        f"     10 s  100 {line}",
+    ]
+
+
+def test_a_stage_leaves_a_line_of_what_came_of_it(screen: Screen) -> None:
+    view = View(screen)
+    stage = timings.stage([timings.window([5.0] * 99, failed=1)])
+    for holds in (None, True, False):
+        view.stage_ended(replace(stage, holds=holds))
+
+    line = "200/s: 99 OK/s, p50 5.00 ms, p99 5.00 ms, 1 % errors"
+    assert screen.lines == [line, f"{line}, objective kept", f"{line}, objective missed"]
+
+
+def test_a_quiet_view_shows_nothing(screen: Screen) -> None:
+    show(View(screen, is_quiet=True), Stage(pressure=ClosedLoop(concurrency=2), seconds=3), 3)
+    assert screen.lines == []
+
+
+class Terminal:
+    """A real terminal of one kind, and what was written to it."""
+
+    def __init__(self, kind: str) -> None:
+        self._far_end, near_end = pty.openpty()
+        self._file = os.fdopen(near_end, "w", encoding="utf-8")
+        self.console = Console(file=self._file, width=80, highlight=False, _environ={"TERM": kind})
+
+    def read(self) -> str:
+        """Ends it and returns all of it, which comes in pieces."""
+        self._file.close()
+        pieces = []
+        with contextlib.suppress(OSError):  # by which Linux tells the end
+            while piece := os.read(self._far_end, 2**16):
+                pieces.append(piece)
+        return b"".join(pieces).decode()
+
+    def close(self) -> None:
+        self._file.close()
+        os.close(self._far_end)
+
+
+@pytest.fixture(params=["xterm-256color"])
+def terminal(request: pytest.FixtureRequest) -> Iterator[Terminal]:
+    terminal = Terminal(request.param)
+    yield terminal
+    terminal.close()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(3, "stage 1: 2 in flight, 3 of 3 s"), (4, "stage 1: 2 in flight, 4 s, more than the 3 s")],
+)
+def test_a_terminal_shows_a_panel_that_is_cleared(
+    terminal: Terminal, seconds: int, told: str
+) -> None:
+    show(View(terminal.console), Stage(pressure=ClosedLoop(concurrency=2), seconds=3), seconds)
+    text = terminal.read()
+
+    assert told in text
+    assert "█" * seconds in text
+    panel_rows, clear = 5, "\x1b[1A\x1b[2K"
+    assert text.rstrip().endswith(clear * panel_rows)
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor is there again
+
+
+@pytest.mark.parametrize("terminal", ["dumb"], indirect=True)
+def test_a_terminal_that_can_do_nothing_gets_lines(terminal: Terminal) -> None:
+    show(View(terminal.console), Stage(pressure=ClosedLoop(concurrency=2), seconds=3), 3)
+    assert terminal.read().splitlines() == [
+        "stage 1: 2 in flight, 3 s after 2 s of warm-up",
+        "200/s: 100 OK/s, p50 5.00 ms, p99 5.00 ms, 0 % errors",
+    ]
