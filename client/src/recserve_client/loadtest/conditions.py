@@ -140,8 +140,7 @@ def _nearest(bound: Bound, stages: Sequence[StageResult]) -> StageResult:
 def value_of(name: str, result: StageResult) -> float | None:
     """Returns the quantity of that name: milliseconds, a share, or calls per second."""
     if name == "errors":
-        # One call of a thousand is 0.1 %, not the last bit of a float more.
-        return round(result.error_share, 12)
+        return result.error_share
     if name == "rate":
         return result.ok_per_s
     value: float | None = getattr(result.latency, _PERCENTILES[name])

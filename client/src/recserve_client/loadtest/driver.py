@@ -124,13 +124,13 @@ class Driver:
                 pool.abandon(self._unanswered)
             pacer.ask(now_s)
             next_s = pacer.next_s
+            if now_s >= end_s and next_s == math.inf and not pool.under_way:
+                return effort.share
             until_s = end_s if now_s < end_s else end_s + self._patience_s
             pool.turn(min(next_s, until_s, tally.boundary_s))
             for call in pool.take_ended():
                 tally.end(call)
                 pacer.note_end(call)
-            if now_s >= end_s and next_s == math.inf and not pool.under_way:
-                return effort.share
             for slice_ in tally.finished(min(now_s, next_s)):
                 tell(slice_)
 

@@ -148,8 +148,8 @@ class StageResult:
     @property
     def error_share(self) -> float:
         """Share of the calls that did not end OK, from 0 to 1."""
-        ended = self.ok + sum(self.errors.values())
-        return 1 - self.ok / ended if ended else 0.0
+        failed = sum(self.errors.values())
+        return failed / (self.ok + failed) if failed else 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

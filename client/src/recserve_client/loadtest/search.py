@@ -1,6 +1,7 @@
 """The highest rate that keeps an objective, found by running stages."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,7 +11,8 @@ from .plan import PlanError
 Try = Callable[[float], bool]
 """Runs a stage at a rate; returns whether the objective held."""
 
-_MOST_TRIES: Final = 24
+_CONFIRMED: Final = 2
+_MOST_TRIES: Final = 40
 """After them it only makes sure of what it has."""
 _MOST_PER_S: Final = 1_000_000.0
 
@@ -41,45 +43,50 @@ class SearchPlan:
 
 @dataclass(slots=True)
 class Searched:
-    """What a search found."""
+    """What a search found so far; a rate that was missed once is decided by two of three tries."""
 
-    held_per_s: list[float] = field(default_factory=list)
-    """Rates that kept the objective, ascending."""
-    refused_per_s: float | None = None
-    """The lowest rate that did not."""
+    holds: Counter[float] = field(default_factory=Counter)
+    """By rate, how often it kept the objective."""
+    misses: Counter[float] = field(default_factory=Counter)
+    """By rate, how often it did not."""
 
     @property
     def best_per_s(self) -> float | None:
-        """The highest rate that did."""
-        return self.held_per_s[-1] if self.held_per_s else None
+        """The highest rate that did, below the lowest that did not."""
+        refused = self.refused_per_s or math.inf
+        return max((rate for rate in self.holds if rate < refused), default=None)
+
+    @property
+    def refused_per_s(self) -> float | None:
+        """The lowest rate that did not, twice."""
+        return min((rate for rate, count in self.misses.items() if count > 1), default=None)
 
     def note(self, rate_per_s: float, held: bool) -> None:
-        """Takes the outcome of a try; a lower rate that fails outweighs a higher one that held."""
-        if held:
-            self.held_per_s = sorted({*self.held_per_s, rate_per_s})
-            return
-        self.refused_per_s = rate_per_s
-        self.held_per_s = [each for each in self.held_per_s if each < rate_per_s]
+        """Takes the outcome of a try."""
+        (self.holds if held else self.misses)[rate_per_s] += 1
+
+    def is_sure(self, rate_per_s: float) -> bool:
+        """Returns whether the tries of a rate agree, or two of three."""
+        holds, misses = self.holds[rate_per_s], self.misses[rate_per_s]
+        return misses != 1 or holds > 1
 
 
 def search(plan: SearchPlan, holds: Try) -> Searched:
     """Doubles the rate until it does not hold, then halves the ratio between the two.
 
-    The rate that it ends with has been tried a second time: one lucky stage is not enough.
+    Neither the rate that it ends with nor the one above it is decided by a single stage, which may
+    have been lucky or met with a hiccup of the machine.
     """
-    found, confirmed = Searched(), set[float]()
+    found, tries = Searched(), 0
     rate_per_s: float | None = plan.low_per_s
-    tries = 0
     while rate_per_s is not None:
-        is_again = rate_per_s in found.held_per_s
-        held = holds(rate_per_s)
-        found.note(rate_per_s, held)
-        if held and is_again:
-            confirmed.add(rate_per_s)
+        found.note(rate_per_s, holds(rate_per_s))
         tries += 1
-        rate_per_s = _rate_to_look_at(plan, found) if tries < _MOST_TRIES else None
-        if rate_per_s is None and found.best_per_s not in confirmed:
-            rate_per_s = found.best_per_s
+        if found.is_sure(rate_per_s):
+            rate_per_s = _rate_to_look_at(plan, found) if tries < _MOST_TRIES else None
+        best = found.best_per_s
+        if rate_per_s is None and best is not None and found.holds[best] < _CONFIRMED:
+            rate_per_s = best
     return found
 
 

@@ -53,12 +53,17 @@ def print_run(console: Console, run: Run) -> None:
         console.print(_search(run.search))
     for condition in run.conditions:
         console.print(_condition(condition))
-    doubts = [
-        *run.warnings,
-        *(f"{each.label}: {told}" for each in run.stages for told in each.warnings),
-    ]
-    for told in dict.fromkeys(doubts):
+    for told in (*dict.fromkeys(run.warnings), *_doubts(run.stages)):
         console.print(f"[yellow]note:[/] {escape(told)}")
+
+
+def _doubts(stages: Sequence[StageResult]) -> list[str]:
+    """Returns what is doubtful, each once with the stages that it is about."""
+    labels: dict[str, dict[str, None]] = {}
+    for each in stages:
+        for told in each.warnings:
+            labels.setdefault(told, {})[each.label] = None
+    return [f"{', '.join(about)}: {told}" for told, about in labels.items()]
 
 
 def _stages(stages: Sequence[StageResult]) -> Table:

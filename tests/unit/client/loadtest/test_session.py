@@ -218,7 +218,7 @@ def test_a_search_on_a_slow_server_finds_nothing(
     )
     found = run(plan)
 
-    assert [each.rate_per_s for each in found.stages] == [1.0]
+    assert [each.rate_per_s for each in found.stages] == [1.0, 1.0]
     assert (found.search.rate_per_s, found.search.refused_rate_per_s) == (None, 1.0)
     assert found.conditions[0].failed
     # That p99 of a rate that is too much does not settle is no news.

@@ -85,6 +85,14 @@ def test_a_run_is_a_table_and_what_else_there_is_to_say() -> None:
     ]
 
 
+def test_what_is_doubtful_of_several_stages_is_said_once() -> None:
+    doubtful = [
+        replace(runs.open_stage(rate), warnings=("p99 had not settled",)) for rate in (100, 200)
+    ]
+
+    assert "note: 100/s, 200/s: p99 had not settled" in printed(runs.run(*doubtful))
+
+
 def test_what_nobody_answered_has_no_latency() -> None:
     lines = printed(runs.run(runs.silent_stage()))
     assert lines[1].split() == ["200/s", "40", "0", "100", "%", *"------", "missed"]
