@@ -22,8 +22,9 @@ from ._types import (
 class AsyncRecommenderClient(AsyncConnectedClient):
     """Asks one server; holds one connection, may be shared by the tasks of one event loop.
 
-    Use it in an `async with` block or await `close`. Deadlines, retries and exceptions are those
-    of `RecommenderClient`.
+    That is the loop of its first call; in another one its calls raise UnusableClientError. Use it
+    in an `async with` block or await `close`. Deadlines, retries and exceptions are those of
+    `RecommenderClient`.
     """
 
     async def recommend(
@@ -112,8 +113,9 @@ class AsyncRecommenderClient(AsyncConnectedClient):
     ) -> AsyncGenerator[Recommendation, None]:
         """Ranks the catalogue for any number of users, in calls of `BatchRecommend`.
 
-        As `RecommenderClient.recommend_many`; `user_ids` may be asynchronous too. Leave an
-        iteration before its end by `contextlib.aclosing`, so that the calls under way end at once.
+        As `RecommenderClient.recommend_many`; `user_ids` may be asynchronous too, and is closed in
+        the end if it is a generator. Leave an iteration before its end by `contextlib.aclosing`, so
+        that the calls under way end at once.
         """
         plan = Many(users_per_call, concurrency, timeout_s, on_progress)
 

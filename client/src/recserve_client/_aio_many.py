@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from typing import TypeAlias
 
 from ._errors import InvalidRequestError, RecommenderError
@@ -36,23 +37,26 @@ class _Asking:
     async def head(self) -> _Call | None:
         """Waits for the answer to the first users that have none yet; None after the last.
 
-        Meanwhile users are read and asked for, as far as there is room.
+        Meanwhile and afterwards users are read and asked for, as far as there is room.
         """
         while True:
-            if self._reading is None and not self._is_read and len(self._calls) < self.plan.window:
-                self._reading = asyncio.create_task(self._next_users())
+            self._read_on()
             head = self._calls[0][1] if self._calls else None
             if head is not None and head.done():
-                return self._calls.popleft()
+                call = self._calls.popleft()
+                self._read_on()
+                return call
             # An answer that is there must not wait for users who are slow to come.
             waited = [each for each in (self._reading, head) if each is not None]
             if not waited:
                 return None
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-            self._take_users()
+            if self._reading is not None and self._reading.done():
+                self._reading.result()  # raises what the source did
 
     async def cancel(self) -> None:
         """Ends what is under way."""
+        self._is_read = True
         tasks: list[asyncio.Task[object]] = [task for _, task in self._calls]
         if self._reading is not None:
             tasks.append(self._reading)
@@ -61,14 +65,21 @@ class _Asking:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._chunks.aclose()
 
-    def _take_users(self) -> None:
-        if self._reading is None or not self._reading.done():
+    def _read_on(self) -> None:
+        if self._reading is None and not self._is_read and len(self._calls) < self.plan.window:
+            self._reading = asyncio.create_task(self._next_users())
+            # Not in `head`, lest no call be made while whoever iterates is busy with answers.
+            self._reading.add_done_callback(self._take_users)
+
+    def _take_users(self, reading: "asyncio.Task[list[str] | None]") -> None:
+        if self._is_read or reading.cancelled() or reading.exception() is not None:
             return
-        users, self._reading = self._reading.result(), None
+        users, self._reading = reading.result(), None
         if users is None:
             self._is_read = True
         else:
             self._calls.append((users, asyncio.create_task(self._in_turn(users))))
+            self._read_on()
 
     async def _next_users(self) -> list[str] | None:
         return await anext(self._chunks, None)
@@ -100,11 +111,12 @@ async def _chunks(
     user_ids: Iterable[str] | AsyncIterable[str], size: int
 ) -> AsyncGenerator[list[str], None]:
     chunk: list[str] = []
-    async for user_id in _each(user_ids):
-        chunk.append(user_id)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
+    async with aclosing(_each(user_ids)) as users:
+        async for user_id in users:
+            chunk.append(user_id)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
     if chunk:
         yield chunk
 
@@ -112,7 +124,12 @@ async def _chunks(
 async def _each(
     user_ids: Iterable[str] | AsyncIterable[str],
 ) -> AsyncGenerator[str, None]:
-    if isinstance(user_ids, AsyncIterable):
+    if isinstance(user_ids, AsyncGenerator):
+        # Nobody else knows when it is not needed any more, and it may hold a connection.
+        async with aclosing(user_ids):
+            async for user_id in user_ids:
+                yield user_id
+    elif isinstance(user_ids, AsyncIterable):
         async for user_id in user_ids:
             yield user_id
     else:

@@ -13,7 +13,7 @@
       +- UnavailableError          no server, or none ready        (also a ConnectionError)
       +- ServerError               the server failed
       +- CallCancelledError        the program itself cancelled the call
-      +- UnusableClientError       the client is closed, or its process was forked
+      +- UnusableClientError       the client is closed, or of another process or event loop
 
 The gRPC error, where there was one, is the `__cause__`.
 """
@@ -115,7 +115,7 @@ class CallCancelledError(RecommenderError):
 
 
 class UnusableClientError(RecommenderError):
-    """The client is closed, or made calls before its process was forked; make another."""
+    """The client is closed, or was used in another event loop or before a fork; make another."""
 
 
 _CLASS_OF: Final[Mapping[grpc.StatusCode, type[RecommenderError]]] = {

@@ -72,7 +72,8 @@ def note_users(error: RecommenderError, first: int, users: Sequence[str]) -> Non
 def _answers(
     ask: Ask, user_ids: Iterator[str], plan: Many
 ) -> Generator[Recommendation, None, None]:
-    cancellable = TimeBudget(_DAY_S)
+    # There to be cancelled; its clock stands still, lest long jobs end with it.
+    cancellable = TimeBudget(_DAY_S, clock=lambda: 0.0)
     # Entered for a moment: a generator shares the context of whoever iterates.
     with cancellable:
         context = copy_context()

@@ -16,6 +16,8 @@ from recserve_client import (
     Recommendation,
     RecommenderClient,
 )
+from recserve_client._many import Many, answers_in_order
+from recserve_client._transport.budget import current_budget
 
 USERS = [f"u{number}" for number in range(1000)]
 
@@ -148,12 +150,18 @@ def test_mistakes_are_told_before_the_first_step(server) -> None:
         client.recommend_many(USERS, concurrency=0)
 
 
-def held(server) -> threading.Semaphore:
-    """Makes all calls but the first hang; the semaphore counts callers that have gone."""
+def held(server, count: int) -> threading.Semaphore:
+    """Answers the first call when there are so many, and none of the others.
+
+    The semaphore counts callers that have gone.
+    """
     gone, answer = threading.Semaphore(0), server.handle_batch_recommend
 
     def handler(request, context):
-        if request.requests[0].user_id != "u0":
+        if request.requests[0].user_id == "u0":
+            while len(server.requests) < count and not server.released.wait(0.01):
+                pass
+        else:
             context.add_callback(gone.release)
             server.released.wait(60)
         return answer(request, context)
@@ -163,28 +171,24 @@ def held(server) -> threading.Semaphore:
 
 
 def test_whoever_stops_iterating_cancels_what_is_under_way(server) -> None:
-    gone = held(server)
+    gone = held(server, 3)
 
     with RecommenderClient(server.target) as client:
         many = client.recommend_many(USERS, users_per_call=10, concurrency=3)
         assert next(many).user_id == "u0"
-        while len(server.requests) < 4:
-            time.sleep(0.01)
         many.close()
-        for _ in range(3):
+        for _ in range(2):
             assert gone.acquire(timeout=30)
 
 
 async def test_leaving_an_asynchronous_iteration_cancels_what_is_under_way(server) -> None:
-    gone = held(server)
+    gone = held(server, 3)
 
     async with AsyncRecommenderClient(server.target) as client:
         many = client.recommend_many(USERS, users_per_call=10, concurrency=3)
         async with contextlib.aclosing(many):
             assert (await anext(many)).user_id == "u0"
-            while len(server.requests) < 4:
-                await asyncio.sleep(0.01)
-        for _ in range(3):
+        for _ in range(2):
             assert await asyncio.to_thread(gone.acquire, timeout=30)
 
 
@@ -248,3 +252,86 @@ def test_a_ready_answer_comes_before_more_users_are_read(server) -> None:
         many = client.recommend_many(users(), users_per_call=10)
         assert next(many).user_id == "u0"
         many.close()
+
+
+def test_all_calls_together_may_take_as_long_as_they_need() -> None:
+    left_s = []
+
+    def ask(users) -> tuple[Recommendation, ...]:
+        time.sleep(0.01)
+        left_s.append(current_budget().remaining_s)
+        return ()
+
+    list(answers_in_order(ask, USERS[:30], Many(10, 1, 5.0, None)))
+
+    assert left_s[0] == left_s[1] == left_s[2] > 5.0
+
+
+async def test_a_source_that_is_a_generator_is_closed_in_the_end(server) -> None:
+    is_closed = False
+
+    async def users() -> AsyncIterator[str]:
+        nonlocal is_closed
+        try:
+            for user in USERS:
+                yield user
+        finally:
+            await asyncio.sleep(0)
+            is_closed = True
+
+    source = users()
+    async with AsyncRecommenderClient(server.target) as client:
+        many = client.recommend_many(source, users_per_call=10)
+        async with contextlib.aclosing(many):
+            await anext(many)
+
+    assert is_closed
+
+
+class SourceError(Exception):
+    pass
+
+
+def test_a_source_that_fails_cancels_what_is_under_way(server) -> None:
+    gone = held(server, 2)
+
+    def users():
+        yield from USERS[:20]
+        while len(server.requests) < 2:
+            time.sleep(0.01)
+        raise SourceError
+
+    with RecommenderClient(server.target) as client:
+        many = client.recommend_many(users(), users_per_call=10)
+        with pytest.raises(SourceError):
+            list(many)
+        assert gone.acquire(timeout=30)
+
+
+async def test_an_asynchronous_source_that_fails_cancels_what_is_under_way(server) -> None:
+    gone = held(server, 2)
+
+    async def users() -> AsyncIterator[str]:
+        for user in USERS[:20]:
+            yield user
+        while len(server.requests) < 2:
+            await asyncio.sleep(0.01)
+        raise SourceError
+
+    async with AsyncRecommenderClient(server.target) as client:
+        with pytest.raises(SourceError):
+            async for _ in client.recommend_many(users(), users_per_call=10):
+                pass
+        assert await asyncio.to_thread(gone.acquire, timeout=30)
+
+
+async def test_calls_are_made_while_whoever_iterates_is_busy_with_answers(server) -> None:
+    async with AsyncRecommenderClient(server.target) as client:
+        many = client.recommend_many(USERS, users_per_call=10, concurrency=2)
+        async with contextlib.aclosing(many):
+            await anext(many)
+            async with asyncio.timeout(30):
+                while len(server.requests) < 5:  # the answered one, and twice the concurrency
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            assert len(server.requests) == 5

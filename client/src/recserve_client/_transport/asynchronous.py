@@ -3,19 +3,21 @@
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 import grpc
 from grpc import aio
 
-from recserve_client._errors import RecommenderError
+from recserve_client._errors import RecommenderError, UnusableClientError
 
 from .budget import TimeBudget, current_budget
 from .channel import open_aio_channel
 from .methods import Method
 from .outcome import FAILURES, cancelled, closed_error, translated
 from .shared import Attempts, Policy
+from .stopping import Stop, Watched, watching
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -23,10 +25,11 @@ Response = TypeVar("Response")
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A channel, the process that it works in, and its methods so far."""
+    """A channel, the process and the loop that it works in, and its methods so far."""
 
     channel: aio.Channel
     pid: int
+    loop: asyncio.AbstractEventLoop
     callables: dict[Method[Any, Any], Any] = field(default_factory=dict)
 
 
@@ -35,7 +38,7 @@ class AsyncCalls:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._is_closed = False
+        self._closing = Stop()
         self._opened: _Opened | None = None
 
     async def run(
@@ -62,7 +65,7 @@ class AsyncCalls:
     @property
     def is_closed(self) -> bool:
         """Whether `close` was called."""
-        return self._is_closed
+        return self._closing.is_set
 
     def limit_s(self, timeout_s: float | None) -> float:
         """Returns the timeout, or the client's default for None; raises InvalidRequestError."""
@@ -70,7 +73,7 @@ class AsyncCalls:
 
     async def close(self) -> None:
         """Closes the connection; calls under way fail."""
-        self._is_closed = True
+        self._closing.set()
         if self._opened is not None and self._opened.pid == os.getpid():
             await self._opened.channel.close()
 
@@ -80,17 +83,22 @@ class AsyncCalls:
         """Sends the call until it is answered or must not be sent again."""
         self._policy.hedges.earn()
         while True:
-            token = await self._token()
+            token = await self._token(attempts)
             try:
                 return await self._sent(attempts, method, request, token)
             except RecommenderError as error:
-                await self._pause(attempts.pause_s(error, token), attempts.budget)
+                await self._wait(attempts.pause_s(error, token), attempts.budget)
 
-    async def _token(self) -> str | None:
+    async def _token(self, attempts: Attempts) -> str | None:
         tokens = self._policy.tokens
-        if tokens is None or tokens.is_fresh:
-            return None if tokens is None else tokens.current()
-        return await asyncio.to_thread(tokens.current)
+        if tokens is None:
+            return None
+        token = tokens.current()
+        if token is None:
+            fetching = tokens.fetch()
+            await self._wait(attempts.remaining_s(), attempts.budget, fetching.ended)
+            token = fetching.token()
+        return token
 
     async def _sent(
         self,
@@ -117,13 +125,18 @@ class AsyncCalls:
             self._fail(error, attempts.budget)
 
     def _callable(self, method: Method[Any, Any]) -> Any:  # noqa: ANN401  (generic in stubs only)
-        if self._is_closed:
+        if self._closing.is_set:
             raise closed_error()
-        opened = self._opened
+        opened, loop = self._opened, asyncio.get_running_loop()
         if opened is None or opened.pid != os.getpid():
             # A channel belongs to the loop it was opened in, which only a call can know.
             channel = open_aio_channel(self._policy.target, self._policy.config)
-            opened = self._opened = _Opened(channel, os.getpid())
+            opened = self._opened = _Opened(channel, os.getpid(), loop)
+        if opened.loop is not loop:
+            raise UnusableClientError(
+                "the client made its first call in another event loop, must be used in that only; "
+                "make a client in each loop"
+            )
         found = opened.callables.get(method)
         if found is None:
             found = opened.channel.unary_unary(method.path, method.encode, method.decode)
@@ -132,25 +145,26 @@ class AsyncCalls:
 
     def _fail(self, error: BaseException, budget: TimeBudget | None) -> NoReturn:
         if isinstance(error, asyncio.CancelledError):
-            ours = cancelled(self._is_closed, budget)
+            ours = cancelled(self._closing.is_set, budget)
         else:
-            ours = translated(error, self._is_closed, budget)
+            ours = translated(error, self._closing.is_set, budget)
         if ours is None:
             raise error
         raise ours from error
 
-    async def _pause(self, wait_s: float, budget: TimeBudget | None) -> None:
-        """Waits, unless the budget is cancelled meanwhile."""
-        if budget is None:
-            await asyncio.sleep(wait_s)
-            return
-        woken, wake = _waker()
-        budget.watch(wake)
-        try:
-            await asyncio.wait({woken}, timeout=wait_s)
-        finally:
-            budget.unwatch(wake)
-        budget.limited_s(wait_s)
+    async def _wait(
+        self, wait_s: float, budget: TimeBudget | None, ended: Watched | None = None
+    ) -> None:
+        """Waits; as `BlockingCalls._wait`."""
+        woken = asyncio.Event()
+        wake = _from_any_thread(woken.set)
+        with watching(wake, self._closing, budget, ended), suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await woken.wait()
+        if self._closing.is_set:
+            raise closed_error()
+        if budget is not None:
+            budget.limited_s(wait_s)
 
 
 class _Race:
@@ -167,11 +181,7 @@ class _Race:
         """Returns the first answer; raises what the last failure was if there is none."""
         if self._budget is None and hedge_after_s is None:
             return await self._send()
-        loop = asyncio.get_running_loop()
-
-        def cancel() -> None:  # may be called from any thread
-            loop.call_soon_threadsafe(self._cancel)
-
+        cancel = _from_any_thread(self._cancel)
         self._start()
         if self._budget is not None:
             self._budget.watch(cancel)
@@ -199,6 +209,9 @@ class _Race:
     def _start(self) -> None:
         call = self._send()
         self._pending[asyncio.ensure_future(_awaited(call))] = call
+        # Cancelled while the call before was waited for, `_cancel` has not seen this one.
+        if self._budget is not None and self._budget.is_cancelled:
+            call.cancel()
 
     def _cancel(self) -> None:
         for call in self._pending.values():
@@ -220,16 +233,12 @@ def _ignore(task: "asyncio.Task[Any]") -> None:
         task.exception()
 
 
-def _waker() -> tuple["asyncio.Future[None]", Callable[[], None]]:
-    """Returns a future and what completes it from any thread."""
+def _from_any_thread(act: Callable[[], object]) -> Callable[[], None]:
+    """Returns what has the running loop act, and does nothing once the loop is closed."""
     loop = asyncio.get_running_loop()
-    woken: asyncio.Future[None] = loop.create_future()
 
-    def complete() -> None:
-        if not woken.done():
-            woken.set_result(None)
+    def tell() -> None:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(act)
 
-    def wake() -> None:
-        loop.call_soon_threadsafe(complete)
-
-    return woken, wake
+    return tell

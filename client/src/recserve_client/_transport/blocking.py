@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, NoReturn, TypeVar
@@ -16,6 +17,7 @@ from .channel import open_channel
 from .methods import Method
 from .outcome import FAILURES, closed_error, translated
 from .shared import Attempts, Policy
+from .stopping import Stop, Watched, watching
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -35,7 +37,7 @@ class BlockingCalls:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._closing = threading.Event()
+        self._closing = Stop()
         self._opening = threading.Lock()
         self._opened: _Opened | None = None
 
@@ -73,7 +75,7 @@ class BlockingCalls:
     @property
     def is_closed(self) -> bool:
         """Whether `close` was called."""
-        return self._closing.is_set()
+        return self._closing.is_set
 
     def limit_s(self, timeout_s: float | None) -> float:
         """Returns the timeout, or the client's default for None; raises InvalidRequestError."""
@@ -92,14 +94,24 @@ class BlockingCalls:
         self, attempts: Attempts, method: Method[Request, Response], request: Request
     ) -> Response:
         """Sends the call until it is answered or must not be sent again."""
-        tokens = self._policy.tokens
         self._policy.hedges.earn()
         while True:
-            token = None if tokens is None else tokens.current()
+            token = self._token(attempts)
             try:
                 return self._sent(attempts, method, request, token)
             except RecommenderError as error:
-                self._pause(attempts.pause_s(error, token), attempts.budget)
+                self._wait(attempts.pause_s(error, token), attempts.budget)
+
+    def _token(self, attempts: Attempts) -> str | None:
+        tokens = self._policy.tokens
+        if tokens is None:
+            return None
+        token = tokens.current()
+        if token is None:
+            fetching = tokens.fetch()
+            self._wait(attempts.remaining_s(), attempts.budget, fetching.ended)
+            token = fetching.token()
+        return token
 
     def _sent(
         self,
@@ -131,7 +143,7 @@ class BlockingCalls:
 
     def _callable(self, method: Method[Any, Any]) -> Any:  # noqa: ANN401  (no class in gRPC's stubs)
         opened = self._opened
-        if opened is None or opened.pid != os.getpid() or self._closing.is_set():
+        if opened is None or opened.pid != os.getpid() or self._closing.is_set:
             opened = self._open()
         found = opened.callables.get(method)
         if found is None:
@@ -142,7 +154,7 @@ class BlockingCalls:
     def _open(self) -> _Opened:
         # Opened at the first call, so that a client may be made before its process is forked.
         with self._opening:
-            if self._closing.is_set():
+            if self._closing.is_set:
                 raise closed_error()
             if self._opened is None or self._opened.pid != os.getpid():
                 channel = open_channel(self._policy.target, self._policy.config)
@@ -150,23 +162,29 @@ class BlockingCalls:
             return self._opened
 
     def _fail(self, error: Exception, budget: TimeBudget | None) -> NoReturn:
-        ours = translated(error, self._closing.is_set(), budget)
+        ours = translated(error, self._closing.is_set, budget)
         if ours is None:
             raise error
         raise ours from error
 
-    def _pause(self, wait_s: float, budget: TimeBudget | None) -> None:
-        """Waits, unless the client is closed or the budget cancelled meanwhile."""
-        if budget is None:
-            self._closing.wait(wait_s)
-            return
-        woken = threading.Event()
-        budget.watch(woken.set)
-        try:
-            woken.wait(wait_s)
-        finally:
-            budget.unwatch(woken.set)
-        budget.limited_s(wait_s)
+    def _wait(self, wait_s: float, budget: TimeBudget | None, ended: Watched | None = None) -> None:
+        """Waits so long, or until something has ended.
+
+        Raises:
+            UnusableClientError: the client was closed meanwhile.
+            CallCancelledError: the budget was cancelled meanwhile.
+        """
+        woken: SimpleQueue[None] = SimpleQueue()
+
+        def wake() -> None:
+            woken.put(None)
+
+        with watching(wake, self._closing, budget, ended), suppress(Empty):
+            woken.get(timeout=wait_s)
+        if self._closing.is_set:
+            raise closed_error()
+        if budget is not None:
+            budget.limited_s(wait_s)
 
 
 class _Race:
@@ -180,10 +198,10 @@ class _Race:
 
     def run(self, hedge_after_s: float | None, may_hedge: Callable[[], bool]) -> Any:  # noqa: ANN401
         """Returns the first answer; raises what the last failure was if there is none."""
-        self._start()
-        if self._budget is not None:
-            self._budget.watch(self._cancel)
         try:
+            self._start()
+            if self._budget is not None:
+                self._budget.watch(self._cancel)
             ended = self._first(hedge_after_s, may_hedge)
             while True:
                 self._pending.remove(ended)
@@ -211,6 +229,9 @@ class _Race:
         future = self._send()
         self._pending.append(future)
         future.add_done_callback(self._ended.put)
+        # Cancelled while it was being sent, `_cancel` has not seen it.
+        if self._budget is not None and self._budget.is_cancelled:
+            future.cancel()
 
     def _cancel(self) -> None:
         for future in list(self._pending):

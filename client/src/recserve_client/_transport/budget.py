@@ -1,6 +1,5 @@
 """Time that several calls may take together, and a way to cancel them."""
 
-import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
@@ -10,6 +9,7 @@ from typing import Final, Self
 from recserve_client._errors import CallCancelledError, DeadlineExceededError
 
 from .limits import checked_timeout_s
+from .stopping import Stop
 
 _current: ContextVar["TimeBudget | None"] = ContextVar("recserve_time_budget", default=None)
 
@@ -41,9 +41,7 @@ class TimeBudget:
         """What there was at first."""
         self._clock = clock
         self._deadline_s = clock() + seconds
-        self._cancelled = threading.Event()
-        self._lock = threading.Lock()
-        self._cancels: set[Callable[[], object]] = set()
+        self._stop = Stop()
         self._outer: TimeBudget | None = None
         self._entered: Token[TimeBudget | None] | None = None
 
@@ -56,18 +54,14 @@ class TimeBudget:
     @property
     def is_cancelled(self) -> bool:
         """Whether `cancel` was called, of this budget or of one around it."""
-        return self._cancelled.is_set() or (self._outer is not None and self._outer.is_cancelled)
+        return self._stop.is_set or (self._outer is not None and self._outer.is_cancelled)
 
     def cancel(self) -> None:
         """Cancels the calls under way, at the server too, and all that would follow.
 
-        They raise CallCancelledError. May be called from any thread.
+        They raise CallCancelledError. May be called from any thread, and by a signal handler.
         """
-        with self._lock:
-            self._cancelled.set()
-            cancels = list(self._cancels)
-        for cancel in cancels:
-            cancel()
+        self._stop.set()
 
     def __enter__(self) -> Self:
         """Makes it the current one.
@@ -75,9 +69,11 @@ class TimeBudget:
         Raises:
             RuntimeError: it is current already.
         """
-        if self._entered is not None:
+        outer = _current.get()
+        # A task keeps the budgets that it was started in, also when others have left them.
+        if self._entered is not None or (outer is not None and outer._is_within(self)):
             raise RuntimeError("a TimeBudget cannot be entered twice at a time")
-        self._outer = _current.get()
+        self._outer = outer
         self._entered = _current.set(self)
         return self
 
@@ -111,22 +107,20 @@ class TimeBudget:
             raise DeadlineExceededError(f"the time budget of {self.seconds:g} s is used up")
         return min(timeout_s, remaining_s)
 
-    def watch(self, cancel: Callable[[], object]) -> None:
-        """Has `cancel` called when the budget or one around it is cancelled, or at once if so."""
+    def watch(self, tell: Callable[[], object]) -> None:
+        """Has `tell` called when the budget or one around it is cancelled, or at once if so."""
         if self._outer is not None:
-            self._outer.watch(cancel)
-        with self._lock:
-            self._cancels.add(cancel)
-            is_late = self._cancelled.is_set()
-        if is_late:
-            cancel()
+            self._outer.watch(tell)
+        self._stop.watch(tell)
 
-    def unwatch(self, cancel: Callable[[], object]) -> None:
+    def unwatch(self, tell: Callable[[], object]) -> None:
         """Takes back `watch`."""
         if self._outer is not None:
-            self._outer.unwatch(cancel)
-        with self._lock:
-            self._cancels.discard(cancel)
+            self._outer.unwatch(tell)
+        self._stop.unwatch(tell)
+
+    def _is_within(self, budget: "TimeBudget") -> bool:
+        return self is budget or (self._outer is not None and self._outer._is_within(budget))
 
 
 def current_budget() -> TimeBudget | None:

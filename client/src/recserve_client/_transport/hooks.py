@@ -1,14 +1,20 @@
 """What is told to programs that watch calls: metrics, traces, logs."""
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import grpc
 
-from recserve_client._errors import RecommenderError
+from recserve_client._errors import RecommenderError, refusal
 
 _log = logging.getLogger("recserve_client")
+
+_NAME: Final = re.compile(r"[0-9a-z_.-]+(?<!-bin)")
+_VALUE: Final = re.compile(r"[ -~]*")
+_ALLOWED: Final = "printable ASCII, under a name of 0-9, a-z and _.- that does not end in -bin"
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -24,7 +30,8 @@ class Call:
     timeout_s: float
     """Seconds that the call may take."""
     metadata: dict[str, str] = field(default_factory=dict)
-    """Sent with the call; when it starts, a hook may add to it. Names are in lower case."""
+    """Sent with the call; when it starts, a hook may add to it. Names are in lower case, values in
+    printable ASCII; others make the call raise InvalidRequestError."""
     sent_count: int = 0
     """How often the client sent it: once, and once more for each wait that the server asked for,
     each hedge and each renewed token. What gRPC tries again by itself is not counted."""
@@ -75,3 +82,16 @@ def tell_ended(hooks: Sequence[CallHook], call: Call) -> None:
             hook.call_ended(call)
         except Exception:
             _log.exception("a hook failed at the end of a call")
+
+
+def checked_metadata(metadata: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Returns the pairs; raises InvalidRequestError naming the first that cannot be sent."""
+    for name, value in metadata.items():
+        if not (_is_text(name, _NAME) and _is_text(value, _VALUE)):
+            raise refusal(f"metadata[{name!r}]", value, _ALLOWED)
+    return tuple(metadata.items())
+
+
+def _is_text(value: object, form: re.Pattern[str]) -> bool:
+    # Hooks are others' code, which need not have been type checked.
+    return isinstance(value, str) and form.fullmatch(value) is not None

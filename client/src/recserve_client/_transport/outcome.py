@@ -1,16 +1,22 @@
 """What became of a call: gRPC's exceptions to ours."""
 
 import asyncio
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 import grpc
 from grpc import aio
 
 from recserve_client._errors import (
     CallCancelledError,
+    DeadlineExceededError,
+    InvalidRequestError,
     ModelRetiredError,
+    OverloadedError,
     RecommenderError,
+    UnauthenticatedError,
     UnusableClientError,
     error_code,
     from_rpc_error,
@@ -22,6 +28,26 @@ _CLOSED = "the client is closed"
 
 FAILURES = (grpc.RpcError, grpc.FutureCancelledError, ValueError, aio.UsageError)
 """What gRPC raises of calls."""
+
+_TOO_LARGE: Final = re.compile(
+    r"((?:CLIENT|SERVER): (?:Received|Sent)) message larger than max \(\d+ vs\. \d+\)"
+)
+_ADVICE: Final[Mapping[str, str]] = {
+    "CLIENT: Received": "ask for less at a time, or raise max_receive_bytes of ChannelConfig",
+    "CLIENT: Sent": "send less at a time; the limit is max_send_bytes of ChannelConfig",
+    "SERVER: Received": "send less at a time",
+    "SERVER: Sent": "ask for less at a time",
+}
+"""What to do about a message that is too large, by how gRPC says who refused it."""
+
+_CODE_NAMES: Final[Mapping[type[RecommenderError], str]] = {
+    CallCancelledError: "CANCELLED",
+    DeadlineExceededError: "DEADLINE_EXCEEDED",
+    InvalidRequestError: "INVALID_ARGUMENT",
+    UnauthenticatedError: "UNAUTHENTICATED",
+    UnusableClientError: "CANCELLED",
+}
+"""What the client raises without having asked a server."""
 
 
 def closed_error() -> UnusableClientError:
@@ -44,7 +70,7 @@ def translated(
             return closed_error()
         if budget is not None and budget.is_cancelled:
             return CallCancelledError("the time budget was cancelled")
-    return from_rpc_error(error)
+    return _with_advice(from_rpc_error(error))
 
 
 def cancelled(is_closed: bool, budget: TimeBudget | None) -> RecommenderError | None:
@@ -64,11 +90,9 @@ def code_name(error: RecommenderError | None) -> str:
     """Names the gRPC status of a call that ended with `error`, or well."""
     if error is None:
         return "OK"
-    if isinstance(error, CallCancelledError):
-        return "CANCELLED"
     cause = error.__cause__
     code = error_code(cause) if isinstance(cause, grpc.RpcError) else None
-    return code.name if code is not None else "UNKNOWN"
+    return code.name if code is not None else _CODE_NAMES.get(type(error), "UNKNOWN")
 
 
 @contextmanager
@@ -83,3 +107,12 @@ def anew_if_retired() -> Iterator[None]:
             retry_after_s=error.retry_after_s,
             request_id=error.request_id,
         ) from error.__cause__
+
+
+def _with_advice(error: RecommenderError) -> RecommenderError:
+    # To gRPC a message that is too large is exhausted resources, but waiting would not help.
+    found = _TOO_LARGE.search(str(error)) if isinstance(error, OverloadedError) else None
+    if found is None:
+        return error
+    text = f"{found[0]}: {_ADVICE[found[1]]}"
+    return OverloadedError(text, reason=error.reason, request_id=error.request_id)

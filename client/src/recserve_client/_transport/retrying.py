@@ -8,6 +8,8 @@ from recserve_client._errors import OverloadedError, RecommenderError, Unavailab
 
 _HEDGE_COST: Final = 10
 _MAX_TOKENS: Final = 10 * _HEDGE_COST
+_SHORTEST_WAIT_S: Final = 0.01
+"""A server that cannot tell yet says 0, which would have callers ask it in a tight loop."""
 
 
 class HedgeBudget:
@@ -42,5 +44,5 @@ def wait_before_retry_s(error: RecommenderError, remaining_s: float) -> float | 
     """
     if not isinstance(error, OverloadedError | UnavailableError) or error.retry_after_s is None:
         return None
-    wait_s = max(error.retry_after_s, 0.001) * random.uniform(1.0, 1.25)
+    wait_s = max(error.retry_after_s, _SHORTEST_WAIT_S) * random.uniform(1.0, 1.25)
     return wait_s if wait_s < remaining_s else None

@@ -14,7 +14,7 @@ from recserve_client._errors import (
 
 from .budget import TimeBudget, current_budget
 from .config import ChannelConfig
-from .hooks import Call, CallHook, tell_ended, tell_started
+from .hooks import Call, CallHook, checked_metadata, tell_ended, tell_started
 from .limits import checked_timeout_s
 from .methods import Method
 from .outcome import code_name
@@ -111,14 +111,15 @@ class Attempts:
         return remaining_s
 
     def metadata(self, token: str | None) -> Metadata:
-        """Returns what is sent besides the request."""
-        pairs = tuple(self.call.metadata.items())
+        """Returns what is sent besides the request; raises InvalidRequestError if it cannot be."""
+        pairs = checked_metadata(self.call.metadata)
         return pairs if token is None else (*pairs, ("authorization", f"Bearer {token}"))
 
     def may_hedge(self) -> bool:
         """Returns whether the call may be sent twice, and notes that it is."""
-        self.call.was_hedged = self.policy.hedges.spend()
-        return self.call.was_hedged
+        may_hedge = self.policy.hedges.spend()
+        self.call.was_hedged |= may_hedge
+        return may_hedge
 
     def pause_s(self, error: RecommenderError, token: str | None) -> float:
         """Returns how long to wait before sending the call again; raises `error` not to."""

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+_LARGEST_PORT: Final = 65_535
 _ALLOWED: Final = 'must be "host:port" or a gRPC name such as "dns:///host:port" or "unix:/path"'
 
 
@@ -39,6 +40,10 @@ def _single(target: object) -> Target:
         raise ValueError(f"target is {target!r}, {_ALLOWED}")
     if "," in target and not target.startswith(("ipv4:", "ipv6:", "unix:")):
         return _addresses(target.split(","))
+    # gRPC takes a larger port for what is left of it after division by 65536.
+    port = target.rpartition(":")[2]
+    if port.isdecimal() and int(port) > _LARGEST_PORT and not target.startswith(("unix", "vsock:")):
+        raise ValueError(f"target is {target!r}, {_ALLOWED}, with a port up to {_LARGEST_PORT}")
     return Target(target, is_replicated=target.startswith(("dns:", "ipv4:", "ipv6:", "xds:")))
 
 
@@ -56,7 +61,8 @@ def _ip_version(address: object) -> int:
         found = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
         found = None
-    if found is None or not port.isdecimal() or (found.version == 6 and not host.startswith("[")):
+    is_port = port.isdecimal() and int(port) <= _LARGEST_PORT
+    if found is None or not is_port or (found.version == 6 and not host.startswith("[")):
         raise ValueError(
             f"one of several targets is {address!r}, must be an IP address and port such as "
             '"10.0.0.1:8500" or "[::1]:8500"; a name that stands for several servers is given '

@@ -1,5 +1,7 @@
 import asyncio
 import contextvars
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +11,7 @@ import pytest
 from recserve_client import (
     AsyncRecommenderClient,
     CallCancelledError,
+    ChannelConfig,
     DeadlineExceededError,
     InvalidRequestError,
     RecommenderClient,
@@ -16,6 +19,7 @@ from recserve_client import (
 )
 from recserve_client._transport.budget import current_budget
 from recserve_client._transport.limits import checked_timeout_s
+from recserve_client._transport.retrying import HedgeBudget
 
 
 class Clock:
@@ -65,6 +69,22 @@ def test_a_budget_is_not_entered_twice_at_a_time() -> None:
         budget.__enter__()
     with budget:
         assert current_budget() is budget
+
+
+async def test_a_task_does_not_enter_the_budget_that_it_was_started_in() -> None:
+    outer, inner = TimeBudget(1.0), TimeBudget(1.0)
+
+    async def enter(budget: TimeBudget) -> None:
+        with budget:
+            pass
+
+    with outer, inner:
+        entering = [asyncio.ensure_future(enter(budget)) for budget in (outer, inner)]
+
+    # By now the budgets are left, but not by the tasks.
+    for each in entering:
+        with pytest.raises(RuntimeError, match="twice"):
+            await each
 
 
 def test_a_call_gets_what_is_left(server, ask) -> None:
@@ -163,3 +183,86 @@ async def test_cancelling_a_task_reaches_the_server_within_a_budget_too(server) 
                 await calling
 
     assert await asyncio.to_thread(gone.wait, 30)
+
+
+def test_a_signal_handler_may_cancel_a_budget(server) -> None:
+    gone = watch_for_cancelling(server)
+    budget = TimeBudget(60)
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: budget.cancel())
+
+    def send_signals() -> None:
+        server.arrived.wait(30)
+        # Python overlooks a signal that comes just before it begins to wait for a lock.
+        while not budget.is_cancelled:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0.5)
+
+    sending = threading.Thread(target=send_signals)
+    try:
+        sending.start()
+        with (
+            RecommenderClient(server.target, timeout_s=60.0) as client,
+            budget,
+            pytest.raises(CallCancelledError),
+        ):
+            client.recommend("42")
+    finally:
+        budget.cancel()
+        sending.join()
+        signal.signal(signal.SIGUSR1, before)
+
+    assert gone.wait(30)
+
+
+def test_cancelling_does_no_harm_when_the_event_loop_of_a_call_is_closed(server) -> None:
+    """As in a thread that had begun to cancel when the loop ended."""
+    tells = []
+
+    class Kept(TimeBudget):
+        def watch(self, tell) -> None:
+            tells.append(tell)
+            super().watch(tell)
+
+    async def call() -> None:
+        async with AsyncRecommenderClient(server.target, timeout_s=30.0) as client:
+            with Kept(60):
+                await client.recommend("42")
+
+    asyncio.run(call())
+
+    assert len(tells) == 1
+    tells[0]()
+
+
+def test_a_budget_forgets_calls_that_have_ended(server, ask) -> None:
+    with TimeBudget(60) as outer, TimeBudget(60) as inner:
+        for _ in range(3):
+            ask("recommend", "42")
+
+    assert (outer._stop._watchers, inner._stop._watchers) == (set(), set())
+
+
+@pytest.mark.parametrize("kind", ["blocking", "asyncio"])
+def test_a_call_that_is_being_sent_a_second_time_is_cancelled_too(server, kind) -> None:
+    gone = watch_for_cancelling(server)
+    options = {"timeout_s": 20.0, "config": ChannelConfig(hedge_after_s=0.05)}
+
+    class Cancelling(HedgeBudget):
+        def spend(self) -> bool:
+            budget.cancel()
+            return super().spend()
+
+    def call_blocking() -> None:
+        with RecommenderClient(server.target, **options) as client:
+            client._calls._policy.hedges = Cancelling()
+            client.recommend("42")
+
+    async def call() -> None:
+        async with AsyncRecommenderClient(server.target, **options) as client:
+            client._calls._policy.hedges = Cancelling()
+            await client.recommend("42")
+
+    with TimeBudget(60) as budget, pytest.raises(CallCancelledError):
+        call_blocking() if kind == "blocking" else asyncio.run(call())
+
+    assert gone.wait(30)

@@ -5,7 +5,7 @@ import grpc
 import pytest
 
 from recserve.v1 import feedback_service_pb2, model_service_pb2, recommendation_service_pb2
-from recserve_client import ChannelConfig, Compression, RecommenderClient, Tls
+from recserve_client import ChannelConfig, Compression, OverloadedError, RecommenderClient, Tls
 from recserve_client._transport.channel import channel_options
 from recserve_client._transport.targets import parse_target
 
@@ -153,11 +153,23 @@ def test_credentials_secure_the_channel(server) -> None:
     assert server.requests == []
 
 
-def test_an_answer_beyond_the_receive_limit_is_refused(server) -> None:
-    config = ChannelConfig(max_receive_bytes=10)
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"max_receive_bytes": 10}, "larger than max .*: ask for less .* raise max_receive_bytes"),
+        ({"max_send_bytes": 10}, "larger than max .*: send less .* max_send_bytes"),
+        ({"max_send_bytes": 1 << 24}, "SERVER: Received .* larger than max .*: send less"),
+    ],
+)
+def test_what_is_too_large_is_refused_with_what_to_do(server, ask, limits, told) -> None:
+    many_items = ["x" * 5000] * 1000  # larger than gRPC's servers take by default
 
-    with (
-        RecommenderClient(server.target, config=config) as client,
-        pytest.raises(Exception, match="larger than max"),
-    ):
-        client.recommend("42")
+    with pytest.raises(OverloadedError, match=told) as caught:
+        ask(
+            "recommend",
+            "42",
+            excluded_item_ids=[] if "max_receive_bytes" in limits else many_items,
+            client_options={"timeout_s": 30.0, "config": ChannelConfig(**limits)},
+        )
+
+    assert caught.value.retry_after_s is None

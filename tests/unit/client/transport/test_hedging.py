@@ -4,6 +4,8 @@ import time
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
 
 from recserve_client import (
     AsyncRecommenderClient,
@@ -118,6 +120,32 @@ def test_a_hook_sees_that_a_call_was_hedged(server) -> None:
         client.recommend("42")
 
     assert [(call.was_hedged, call.sent_count) for call in calls] == [(True, 2), (False, 1)]
+
+
+def test_a_call_stays_hedged_when_it_is_made_again_without(server) -> None:
+    calls: list[Call] = []
+
+    class Keep(CallHook):
+        def call_ended(self, call: Call) -> None:
+            calls.append(call)
+
+    answer = server.handle_recommend
+    server.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", RetryInfo(retry_delay=Duration()))
+    refusal = server.handle_recommend
+
+    def handler(request, context):
+        number = len(server.requests)
+        time.sleep(0.3)
+        return (refusal if number <= 2 else answer)(request, context)
+
+    server.handle_recommend = handler
+    config = ChannelConfig(hedge_after_s=0.05, max_attempts=1, wait_when_told=True)
+    with RecommenderClient(server.target, timeout_s=30.0, config=config, hooks=[Keep()]) as client:
+        while client._calls._policy.hedges._tokens > 10:
+            client._calls._policy.hedges.spend()
+        client.recommend("42")
+
+    assert [(call.was_hedged, call.sent_count) for call in calls] == [(True, 3)]
 
 
 async def test_cancelling_a_task_cancels_both_calls(server) -> None:

@@ -114,3 +114,28 @@ def test_each_page_of_a_list_is_a_call(server) -> None:
         client.check_health("recserve.v1.RecommendationService")
 
     assert [call.method for call in hook.calls] == ["ListModels", "Check"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-title", "Amélie"),
+        ("x-title", "two\nlines"),
+        ("x-title", 5),
+        ("X-Title", "text"),
+        ("x title", "text"),
+        ("x-title-bin", "text"),
+        ("", "text"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_by_name(server, ask, name, value) -> None:
+    class Add(Keep):
+        def call_started(self, call: Call) -> None:
+            call.metadata[name] = value
+
+    hook = Add()
+    with pytest.raises(InvalidRequestError, match=r"metadata\['.*'\]: is .*, must be printable"):
+        ask("recommend", "42", client_options={"timeout_s": 30.0, "hooks": [hook]})
+
+    assert server.requests == []
+    assert [call.code for call in hook.calls] == ["INVALID_ARGUMENT"]

@@ -1,3 +1,4 @@
+import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,11 +8,18 @@ import grpc
 import pytest
 
 from recserve_client import (
+    AsyncRecommenderClient,
     BearerToken,
+    Call,
+    CallCancelledError,
+    CallHook,
     ChannelConfig,
+    DeadlineExceededError,
     RecommenderClient,
     RecommenderError,
+    TimeBudget,
     UnauthenticatedError,
+    UnusableClientError,
 )
 from recserve_client._transport.tokens import TokenCache
 
@@ -45,6 +53,13 @@ def sent_tokens(server) -> list[str]:
     return tokens
 
 
+def fetched_from(cache: TokenCache) -> str:
+    fetching, ended = cache.fetch(), threading.Event()
+    fetching.ended.watch(ended.set)
+    assert ended.wait(30)
+    return fetching.token()
+
+
 def config(token) -> ChannelConfig:
     return ChannelConfig(bearer_token=token, token_in_plain_text=True)
 
@@ -62,11 +77,61 @@ def test_a_token_is_renewed_before_it_runs_out(life_s: float, good_s: float) -> 
     source = Source(life_s)
     cache = TokenCache(source, clock=lambda: source.now_s)
 
-    assert cache.current() == "t1"
+    assert cache.current() is None
+    assert fetched_from(cache) == "t1"
     source.now_s += good_s - 1
-    assert (cache.is_fresh, cache.current()) == (True, "t1")
+    assert (cache.current(), fetched_from(cache)) == ("t1", "t1")
     source.now_s += 2
-    assert (cache.is_fresh, cache.current()) == (False, "t2")
+    assert fetched_from(cache) == "t2"
+    assert cache.current() == "t2"
+
+
+def test_a_token_that_is_still_good_is_sent_while_another_is_fetched() -> None:
+    source, released = Source(300), threading.Event()
+    cache = TokenCache(lambda: released.wait(30) and source(), clock=lambda: source.now_s)
+    released.set()
+    fetched_from(cache)
+    released.clear()
+
+    source.now_s += 299
+    assert [cache.current() for _ in range(3)] == ["t1"] * 3
+    released.set()
+
+    assert fetched_from(cache) == "t2"
+    assert source.count == 2
+
+
+def test_a_renewal_that_fails_is_no_matter_until_the_token_runs_out() -> None:
+    source, is_shut = Source(300), False
+
+    def fetch() -> BearerToken:
+        token = source()
+        if is_shut:
+            raise OSError("the vault is shut")
+        return token
+
+    cache = TokenCache(fetch, clock=lambda: source.now_s)
+    fetched_from(cache)
+    is_shut = True
+
+    source.now_s += 280
+    with pytest.raises(UnauthenticatedError):
+        fetched_from(cache)
+    assert [cache.current() for _ in range(100)] == ["t1"] * 100
+    assert source.count == 2, "not asked again at once"
+
+    source.now_s += 20
+    assert cache.current() is None
+    with pytest.raises(UnauthenticatedError, match="the vault is shut"):
+        fetched_from(cache)
+
+
+def test_a_token_that_has_run_out_when_it_comes_is_sent_all_the_same() -> None:
+    """The clock here may be wrong; the server is to judge."""
+    source = Source(-60)
+    cache = TokenCache(source, clock=lambda: source.now_s)
+
+    assert [fetched_from(cache), fetched_from(cache)] == ["t1", "t2"]
 
 
 def test_a_refused_token_is_renewed_once(server, ask) -> None:
@@ -108,10 +173,124 @@ def test_what_fails_to_fetch_a_token_is_told(server, ask) -> None:
     def fetch() -> BearerToken:
         raise OSError("the vault is shut")
 
+    hook = Keep()
+    options = {"timeout_s": 30.0, "config": config(fetch), "hooks": [hook]}
     with pytest.raises(UnauthenticatedError, match="the vault is shut"):
-        ask("recommend", "42", client_options={"timeout_s": 30.0, "config": config(fetch)})
+        ask("recommend", "42", client_options=options)
 
     assert server.requests == []
+    assert [call.code for call in hook.calls] == ["UNAUTHENTICATED"]
+
+
+class Keep(CallHook):
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    def call_ended(self, call: Call) -> None:
+        self.calls.append(call)
+
+
+def test_a_hook_does_not_see_the_token(server, ask) -> None:
+    hook = Keep()
+
+    ask(
+        "recommend",
+        "42",
+        client_options={"timeout_s": 30.0, "config": config("secret"), "hooks": [hook]},
+    )
+
+    [call] = hook.calls
+    assert (call.metadata, "secret" in repr(call)) == ({}, False)
+
+
+@pytest.fixture
+def stuck():
+    """What fetches a token and is not done before the test ends."""
+    released = threading.Event()
+    yield lambda: released.wait(60) and BearerToken("late")
+    released.set()
+
+
+def test_a_call_waits_for_a_token_no_longer_than_its_deadline(server, ask, stuck) -> None:
+    hook = Keep()
+    options = {"timeout_s": 0.2, "config": config(stuck), "hooks": [hook]}
+
+    with pytest.raises(DeadlineExceededError, match="no bearer token before the deadline"):
+        ask("recommend", "42", client_options=options)
+
+    assert server.requests == []
+    assert [call.code for call in hook.calls] == ["DEADLINE_EXCEEDED"]
+
+
+def test_calls_that_wait_for_the_same_token_each_keep_their_deadline(server, stuck) -> None:
+    with (
+        RecommenderClient(server.target, config=config(stuck)) as client,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        calls = [threads.submit(client.recommend, "42", timeout_s=0.2) for _ in range(4)]
+        for call in calls:
+            with pytest.raises(DeadlineExceededError):
+                call.result(30)
+
+
+def test_cancelling_the_budget_ends_the_wait_for_a_token(server, ask, stuck) -> None:
+    with TimeBudget(60) as budget:
+        threading.Timer(0.05, budget.cancel).start()
+        with pytest.raises(CallCancelledError):
+            ask("recommend", "42", client_options={"timeout_s": 60.0, "config": config(stuck)})
+
+
+async def test_closing_the_client_ends_the_wait_for_a_token(server, stuck) -> None:
+    options = {"config": config(stuck), "timeout_s": 60.0}
+    blocking = RecommenderClient(server.target, **options)
+    threading.Timer(0.05, blocking.close).start()
+    with pytest.raises(UnusableClientError):
+        await asyncio.to_thread(blocking.recommend, "42")
+
+    client = AsyncRecommenderClient(server.target, **options)
+    calling = asyncio.create_task(client.recommend("42"))
+    await asyncio.sleep(0.05)
+    await client.close()
+    with pytest.raises(UnusableClientError):
+        await calling
+
+
+async def test_the_event_loop_goes_on_while_a_refused_token_is_renewed(server) -> None:
+    """Two calls are refused, the second while the token is fetched on behalf of the first."""
+    source, renewing, released = Source(), threading.Event(), threading.Event()
+    was_released: list[bool] = []
+
+    def fetch() -> BearerToken:
+        if source.count:
+            renewing.set()
+            was_released.append(released.wait(5))
+        return source()
+
+    tokens, answer = sent_tokens(server), server.handle_recommend
+
+    def handler(request, context):
+        response = answer(request, context)
+        if ("authorization", "Bearer t1") in context.invocation_metadata():
+            if request.user_id == "second":
+                renewing.wait(30)
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "expired")
+        return response
+
+    server.handle_recommend = handler
+
+    async with AsyncRecommenderClient(
+        server.target, config=config(fetch), timeout_s=30.0
+    ) as client:
+        second = asyncio.create_task(client.recommend("second"))
+        assert await asyncio.to_thread(server.arrived.wait, 30)
+        first = asyncio.create_task(client.recommend("first"))
+        assert await asyncio.to_thread(renewing.wait, 30)
+        await asyncio.sleep(0.2)  # the second refusal comes
+        released.set()
+        await asyncio.gather(first, second)
+
+    assert was_released == [True]
+    assert sorted(tokens) == ["Bearer t1"] * 2 + ["Bearer t2"] * 2
 
 
 def test_a_token_of_another_type_is_told(server, ask) -> None:

@@ -1,3 +1,5 @@
+import asyncio
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,14 +10,17 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 
 from recserve_client import (
+    AsyncRecommenderClient,
     CallCancelledError,
     ChannelConfig,
+    DeadlineExceededError,
     OverloadedError,
     RecommenderClient,
     TimeBudget,
     UnavailableError,
     UnusableClientError,
 )
+from recserve_client._transport.retrying import wait_before_retry_s
 
 PATIENT = {"timeout_s": 30.0, "config": ChannelConfig(wait_when_told=True)}
 NO_RETRIES = {
@@ -84,17 +89,40 @@ def test_nothing_is_waited_for_without_advice(server, ask) -> None:
     assert len(server.requests) == 1
 
 
-def test_closing_the_client_ends_a_wait(server) -> None:
+def test_a_server_that_says_at_once_is_not_asked_in_a_tight_loop() -> None:
+    wait_s = wait_before_retry_s(OverloadedError("full", retry_after_s=0.0), 1.0)
+
+    assert 0.01 <= wait_s < 1.0
+
+
+@pytest.mark.parametrize("budget", [contextlib.nullcontext, lambda: TimeBudget(60)])
+def test_closing_the_client_ends_a_wait(server, budget) -> None:
     refuse(server, 1, delay_ms=20_000)
     client = RecommenderClient(server.target, **PATIENT)
 
+    def call() -> None:
+        with budget():
+            client.recommend("42")
+
     with ThreadPoolExecutor() as threads:
-        calling = threads.submit(client.recommend, "42")
+        calling = threads.submit(call)
         assert server.arrived.wait(30)
         time.sleep(0.05)  # now and then it is closed before the wait; both must end
         client.close()
         with pytest.raises((UnusableClientError, OverloadedError)):
             calling.result(15)
+
+
+async def test_closing_an_asyncio_client_ends_a_wait(server) -> None:
+    refuse(server, 1, delay_ms=20_000)
+    client = AsyncRecommenderClient(server.target, **PATIENT)
+
+    calling = asyncio.create_task(client.recommend("42"))
+    assert await asyncio.to_thread(server.arrived.wait, 30)
+    await asyncio.sleep(0.05)
+    await client.close()
+    with pytest.raises(UnusableClientError):
+        await asyncio.wait_for(calling, 15)
 
 
 def test_cancelling_the_budget_ends_a_wait(server) -> None:
@@ -124,3 +152,14 @@ def test_retries_of_grpc_stop_while_most_calls_fail(server) -> None:
                 client.recommend("42")
 
     assert len(server.requests) < 20 + 10
+
+
+def test_retries_of_grpc_end_with_the_deadline(server, ask) -> None:
+    server.fail(grpc.StatusCode.UNAVAILABLE, "down")
+    config = ChannelConfig(initial_backoff_s=30.0, max_backoff_s=30.0)
+    began_s = time.monotonic()
+
+    with pytest.raises((DeadlineExceededError, UnavailableError)):
+        ask("recommend", "42", client_options={"timeout_s": 0.3, "config": config})
+
+    assert time.monotonic() - began_s < 15
