@@ -1,5 +1,7 @@
 import contextlib
+import fcntl
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -76,8 +78,17 @@ def trained(
     train: Callable[..., "subprocess.CompletedProcess[str]"],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Trained:
-    models_dir = tmp_path_factory.mktemp("models")
-    return Trained(models_dir, train(models_dir, "--name", "films", "--seed", 5))
+    """A model that is trained once, whichever worker needs it first; nobody may change it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    models_dir, ran = shared / "trained-models", shared / "trained-models.pickle"
+    with (shared / "trained-models.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ran.exists():
+            done = train(models_dir, "--name", "films", "--seed", 5)
+            ran.write_bytes(pickle.dumps(done))
+    return Trained(models_dir, pickle.loads(ran.read_bytes()))
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,7 @@ def test_what_was_accepted_counts_after_the_server_was_killed(
     assert not left & set(accepted)
 
 
+@pytest.mark.long
 def test_answers_go_on_while_redis_is_stuck_or_gone_and_events_come_back(
     trained: object, serve: Serve, tmp_path: Path
 ) -> None:

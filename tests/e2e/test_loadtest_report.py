@@ -129,6 +129,7 @@ def test_every_chart_shows_its_figures(open_report: Open, runs, scheme: str) -> 
     assert blank_charts(shown) == []
 
 
+@pytest.mark.long
 def test_every_chart_says_in_words_what_it_shows(open_report: Open, runs) -> None:
     shown = open_report(runs.search_run())
 
@@ -141,6 +142,7 @@ def test_every_chart_says_in_words_what_it_shows(open_report: Open, runs) -> Non
     assert all(told.values())
 
 
+@pytest.mark.long
 def test_charts_follow_the_colour_scheme_and_are_light_on_paper(open_report: Open, runs) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
     shown = open_report(runs.search_run(), scheme="light")
@@ -181,6 +183,7 @@ def test_a_stage_is_chosen_with_the_keyboard(open_report: Open, runs) -> None:
     assert stage_shown(shown) == "2000/s"
 
 
+@pytest.mark.long
 def test_a_stage_is_chosen_on_the_chart_of_all(open_report: Open, runs) -> None:
     shown = open_report(runs.search_run())
 
@@ -189,6 +192,7 @@ def test_a_stage_is_chosen_on_the_chart_of_all(open_report: Open, runs) -> None:
     assert stage_shown(shown) == "500/s"
 
 
+@pytest.mark.long
 def test_the_buttons_go_to_the_stages_beside(open_report: Open, runs) -> None:
     shown = open_report(runs.search_run())
 
@@ -198,6 +202,7 @@ def test_the_buttons_go_to_the_stages_beside(open_report: Open, runs) -> None:
     assert shown.is_checked(f"input[value='{OVERLOADED}']")
 
 
+@pytest.mark.long
 def test_latencies_are_drawn_on_either_scale(open_report: Open, runs) -> None:
     shown = open_report(runs.search_run())
     pressed = shown.get_attribute("#logarithmic", "aria-pressed")
@@ -209,6 +214,7 @@ def test_latencies_are_drawn_on_either_scale(open_report: Open, runs) -> None:
     assert picture(shown, "latency") != before
 
 
+@pytest.mark.long
 def test_the_legends_show_the_values_under_a_shared_cursor(open_report: Open, runs) -> None:
     shown = open_report(runs.search_run())
     values = shown.locator("#latency .u-value")
@@ -234,6 +240,7 @@ def test_nothing_is_wider_than_the_window(open_report: Open, runs, width: int) -
     assert overflow(open_report(long_run, width=width)) == 0
 
 
+@pytest.mark.long
 def test_charts_fit_a_window_that_is_made_narrow(open_report: Open, runs) -> None:
     shown = open_report(runs.search_run(), width=1280)
 
@@ -245,6 +252,7 @@ def test_charts_fit_a_window_that_is_made_narrow(open_report: Open, runs) -> Non
     assert overflow(shown) == 0
 
 
+@pytest.mark.long
 def test_the_run_is_downloaded_as_json(open_report: Open, runs) -> None:
     shown = open_report(runs.search_run())
 
@@ -256,6 +264,7 @@ def test_the_run_is_downloaded_as_json(open_report: Open, runs) -> None:
     assert saved == json.loads(json.dumps(asdict(runs.search_run())))
 
 
+@pytest.mark.long
 def test_figures_that_are_not_there_are_told_in_words(open_report: Open, runs) -> None:
     silent = open_report(runs.run(runs.silent_stage()))
     closed = open_report(runs.run(runs.closed_stage(8), runs.closed_stage(16)))
@@ -268,6 +277,7 @@ def test_figures_that_are_not_there_are_told_in_words(open_report: Open, runs) -
     assert [closed.is_hidden(f"#{chart}") for chart in list(HUES)[-3:]] == [True] * 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("rates", "seconds"), [([500], 1), (range(10, 2010, 10), 3)])
 def test_one_window_and_two_hundred_stages_are_drawn(
     open_report: Open, runs, rates: Sequence[int], seconds: int
@@ -280,6 +290,7 @@ def test_one_window_and_two_hundred_stages_are_drawn(
     assert overflow(shown) == 0
 
 
+@pytest.mark.long
 def test_a_run_without_stages_is_shown(open_report: Open, runs) -> None:
     shown = open_report(runs.run())
 
@@ -287,6 +298,7 @@ def test_a_run_without_stages_is_shown(open_report: Open, runs) -> None:
     assert "No stage was measured." in shown.inner_text("main")
 
 
+@pytest.mark.long
 def test_texts_of_a_run_are_shown_as_they_are(open_report: Open, runs) -> None:
     odd = "<img src=x onerror=alert(1)></script>"
     stage = replace(runs.open_stage(2400.0, seconds=3), label=odd)

@@ -61,6 +61,7 @@ def test_a_model_process_that_is_killed_is_replaced(program: object) -> None:
         assert client.recommend("42", k=5) == before
 
 
+@pytest.mark.long
 def test_a_model_process_that_hangs_is_ended_and_replaced(program: object) -> None:
     with RecommenderClient(program.address, timeout_s=20, config=NO_RETRIES) as client:
         before = client.recommend("42", k=5)
@@ -93,6 +94,7 @@ def test_the_model_process_ends_with_its_server_however_that_ends(program: objec
     wait_until(lambda: not is_running(child))
 
 
+@pytest.mark.long
 def test_a_stop_while_the_model_hangs_leaves_no_process_behind(
     trained: object, serve: Serve
 ) -> None:

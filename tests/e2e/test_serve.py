@@ -162,6 +162,7 @@ def test_a_tampered_version_gives_way_to_the_one_before(
     assert states == {1: "serving", 2: "refused"}
 
 
+@pytest.mark.long
 def test_a_stop_while_loading_ends_in_order(trained: object, serve: Serve) -> None:
     with serve("--models", trained.models_dir, "--log-level", "debug") as program:
         for line in program.process.stderr:
@@ -180,6 +181,7 @@ def modules_after(program: str) -> set[str]:
     return set(ran.stdout.split())
 
 
+@pytest.mark.long
 def test_the_model_process_imports_neither_training_libraries_nor_grpc(trained: object) -> None:
     loaded = modules_after(f"""
 from pathlib import Path

@@ -60,6 +60,7 @@ def test_wrong_usage_is_told_before_anything_starts(arguments: list[str], said: 
     assert said in ran.stderr.splitlines()[-1]
 
 
+@pytest.mark.long
 def test_a_missing_archive_is_told_in_one_line(tmp_path: Path) -> None:
     ran = recserve_train("--data-dir", tmp_path, "--archive", tmp_path / "ml-100k.zip")
 
@@ -75,6 +76,7 @@ def test_a_run_publishes_a_version_and_says_where(trained: object) -> None:
     assert "epoch 4/4" in trained.ran.stderr
 
 
+@pytest.mark.long
 def test_tensorboard_finds_the_curves(trained: object) -> None:
     logs = trained.models_dir / "films" / "logs"
     tool = Path(sys.executable).with_name("tensorboard")
@@ -125,6 +127,7 @@ def test_the_same_seed_gives_the_same_numbers(
     assert one["dataset"] == other["dataset"]
 
 
+@pytest.mark.long
 def test_tensorflows_own_tool_reads_the_signatures(trained: object) -> None:
     tool = Path(sys.executable).with_name("saved_model_cli")
     ran = subprocess.run(
@@ -144,7 +147,9 @@ def test_tensorflows_own_tool_reads_the_signatures(trained: object) -> None:
         assert f"['{name}'] tensor_info" in ran.stdout
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM]
+)
 def test_an_interrupted_run_leaves_nothing_and_says_so(
     trained: object, data_dir: Path, tmp_path: Path, sent: signal.Signals
 ) -> None:

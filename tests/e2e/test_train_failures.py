@@ -35,6 +35,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 def test_a_run_that_fails_for_space_leaves_the_version_before_it_as_it_was(
     models_dir: Path, train: Train, tmp_path: Path
 ) -> None:

@@ -34,7 +34,7 @@ async def test_pings_at_the_agreed_interval_are_taken_and_quicker_ones_not(
 ) -> None:
     agreeing = dataclasses.replace(config, min_ping_interval_s=0.3)
     async with running_server(agreeing) as server:
-        assert await watched_for(3.0, server.address, keepalive_s=0.4) == []
+        assert await watched_for(2.0, server.address, keepalive_s=0.4) == []
         [refused] = await watched_for(20.0, server.address, keepalive_s=0.05)
 
     assert "too_many_pings" in refused or "Too many pings" in refused

@@ -91,6 +91,7 @@ def test_the_load_tester_says_what_to_install(programs: Path) -> None:
     assert ran.stderr.count("\n") == 1
 
 
+@pytest.mark.long
 def test_the_load_tester_runs_with_its_extra_alone(tmp_path: Path) -> None:
     programs = install(tmp_path, extra="[load]")
 
@@ -114,6 +115,7 @@ def test_the_installed_package_is_typed_and_imports_without_warnings(programs: P
     assert Path(imported.stdout.strip()).with_name("py.typed").exists()
 
 
+@pytest.mark.long
 def test_the_declared_floors_are_enough(tmp_path: Path) -> None:
     programs = install(tmp_path, *FLOORS)
     call = ("-m", "recserve_client", "health", "--target", "127.0.0.1:1")

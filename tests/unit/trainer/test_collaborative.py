@@ -70,6 +70,7 @@ def test_an_item_nobody_took_has_no_vector_and_the_lowest_bias() -> None:
     assert (untaken[:, -1] == embeddings.items[:, -1].min()).all()
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_vectors_and_another_seed_others() -> None:
     one, again, other = (
         train(2, CollaborativeConfig(embedding_dimension=8, batch_size=64, seed=seed))[0]

@@ -120,6 +120,7 @@ def test_the_same_seed_gives_the_same_model_and_another_another(model: Retrieval
     assert (other != scores).any()
 
 
+@pytest.mark.long
 def test_a_network_can_be_the_second_stage(tmp_path: Path) -> None:
     model, _ = fit(replace(CONFIG, ranker="dcn"))
 

@@ -270,6 +270,7 @@ def test_building_it_twice_gives_the_same_index(hasty: ScannIndex, embeddings: E
     assert np.array_equal(ask(again, users, 10, NOTHING)[0], ask(hasty, users, 10, NOTHING)[0])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_scann_alone_is_needed_to_load_it(folder: Path, embeddings: Embeddings) -> None:
     program = f"""

@@ -349,7 +349,11 @@ def assert_nothing_is_left(program: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "send"), [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)]
+    ("number", "send"),
+    [
+        (signal.SIGINT, os.killpg),
+        pytest.param(signal.SIGTERM, os.kill, marks=pytest.mark.long),
+    ],
 )
 def test_an_interrupted_test_ends_at_once_with_a_line(
     fake: FakeServer, number: int, send: Callable[[int, int], None]

@@ -103,6 +103,7 @@ def test_a_closed_loop_is_judged_by_its_rate_too(calls: int, verdict: str) -> No
     assert (found.verdict, found.before, found.after) == (verdict, 200, calls)
 
 
+@pytest.mark.long
 def test_intervals_hold_the_true_change_in_most_pairs() -> None:
     # Of 20 intervals of 95 %, fewer than 15 hold with a probability below one in a thousand.
     factor, held = 1.3, {"p50": 0, "p99": 0}

@@ -5,10 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import grpc
+import pytest
 from engine import at_rate, in_flight, send, serving
 
 from recserve_client.loadtest.latency import LatencyRecorder
 from recserve_client.loadtest.result import StageResult
+
+# Alone on the machine: what else runs would stall the client, too.
+pytestmark = pytest.mark.long
 
 STALL_S = 1.0
 

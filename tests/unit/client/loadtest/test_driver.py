@@ -193,6 +193,7 @@ async def test_without_a_timeout_patience_ends_anyway(monkeypatch: pytest.Monkey
     assert found.errors == {"NO_ANSWER": 10}
 
 
+@pytest.mark.long
 async def test_a_closed_loop_keeps_its_calls_in_flight_and_shares_them_out() -> None:
     running: dict[str, int] = {}
     most: dict[str, int] = {}

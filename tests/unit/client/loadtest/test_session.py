@@ -169,6 +169,7 @@ def test_a_recording_is_replayed_at_its_times(fake: FakeServer) -> None:
     assert sorted(sent) == sorted(each.message for each in asked)
 
 
+@pytest.mark.long
 def test_a_search_finds_the_rate_above_which_calls_are_refused(server) -> None:
     # Not later than others, so that nothing but the errors tells.
     per_s, burst = 150.0, 10.0
@@ -225,6 +226,7 @@ def test_a_search_on_a_slow_server_finds_nothing(
     assert not any("settled" in told for each in found.stages for told in each.warnings)
 
 
+@pytest.mark.long
 def test_a_stage_goes_on_until_it_is_stable(
     fake: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +241,7 @@ def test_a_stage_goes_on_until_it_is_stable(
     assert not any("settled" in told for told in result.warnings)
 
 
+@pytest.mark.long
 def test_a_stage_that_never_settles_takes_five_times_as_long(
     fake: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
