@@ -12,13 +12,13 @@ import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import h2load
 import machine
 import questions
 import servers
+from arguments import parser_of
 from bench import trained
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +26,6 @@ from rich.table import Table
 from recserve_client.loadtest.fleet import Fleet
 from recserve_client.loadtest.plan import ClosedLoop, Endpoint, Question, Stage
 
-_OUT: Final = Path("build/bench")
 _FRAMING_BYTES: Final = 5
 _DELAYS_MS: Final = {"floor, 20 ms": 20.0, "floor, 25 ms": 25.0}
 
@@ -132,15 +131,8 @@ def _table(found: dict[Case, list[tuple[Figures, Figures]]]) -> Table:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--models", type=Path, help="folder of one NAME; a model is trained once if not given")
-    add("--rounds", type=int, default=5)
-    add("--seconds", type=float, default=3.0, help="of each measurement, about")
-    add("--out", type=Path, default=_OUT, help="folder of agreement.json and logs")
+    parser = parser_of(__doc__, rounds=5, output="agreement.json")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement, about")
     return parser
 
 

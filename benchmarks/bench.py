@@ -18,6 +18,7 @@ import options
 import questions
 import servers
 import table
+from arguments import parser_of
 from h2load import require_h2load
 from rich.console import Console
 from scenarios import (
@@ -34,7 +35,6 @@ from scenarios import (
 )
 
 SCHEMA_VERSION = 1
-_OUT = Path("build/bench")
 _PEAK = "peak: recserve's throughput at 128 in flight in the same round; 80% and 200% are of that"
 
 
@@ -133,19 +133,13 @@ def _not_built(name: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = parser_of(__doc__, rounds=5, output="run.json")
     add = parser.add_argument
-    add("--models", type=Path, help="folder of one NAME; a model is trained once if not given")
-    add("--rounds", type=int, default=5)
     add("--seconds", type=float, default=3.0, help="of each measurement, about")
     add("--only", action="append", choices=SCENARIOS, help="measure this; may be repeated")
     add("--rivals", action="store_true", help="also measure the rivals that are built")
     add("--seed", type=int, default=1, help="draws users and arrivals")
     add("--deadline-ms", type=int, help="deadline of the open loop's requests; none by default")
-    add("--out", type=Path, default=_OUT, help="folder of run.json and everything else")
     return parser
 
 

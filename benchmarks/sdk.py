@@ -4,7 +4,6 @@ Calls are made one after another, in turns of both ways, and ratios are taken wi
 floor answers at once, so that there the share of the SDK is largest.
 """
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -15,13 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 import grpc
 import machine
 import questions
 import servers
+from arguments import parser_of
 from bench import trained
 from rich.console import Console
 from rich.table import Table
@@ -30,7 +29,6 @@ from recserve.v1 import recommendation_service_pb2 as pb
 from recserve.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from recserve_client import AsyncRecommenderClient, RecommenderClient
 
-_OUT: Final = Path("build/bench")
 _CALLS: Final = 200
 _TIMEOUT_S: Final = 10.0
 _IMPORTS: Final = {
@@ -47,7 +45,7 @@ Turns = tuple[list[float], list[float]]
 
 def main() -> int:
     """Runs the benchmark from the command line; returns its exit code."""
-    args = _parser().parse_args()
+    args = parser_of(__doc__, rounds=15, output="sdk.json").parse_args()
     servers.unwind_on_sigterm()
     console = Console(highlight=False, soft_wrap=True)
     console.print(*machine.warnings(machine.describe()), sep="\n")
@@ -169,18 +167,6 @@ def _call_table(found: dict[str, Turns]) -> Table:
 
 def _ratio(seconds: Sequence[float], base: Sequence[float]) -> str:
     return f"{statistics.median(a / b for a, b in zip(seconds, base, strict=True)):.2f}"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--models", type=Path, help="folder of one NAME; a model is trained once if not given")
-    add("--rounds", type=int, default=15)
-    add("--out", type=Path, default=_OUT, help="folder of sdk.json and logs")
-    return parser
 
 
 if __name__ == "__main__":

@@ -10,14 +10,11 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from recserve_client.loadtest.plan import Endpoint, PlanError, Question
 
 from .frames import DATA, END_HEADERS, END_STREAM, HEADERS, MAX_FRAME_BYTES, frame
-
-if TYPE_CHECKING:
-    from .connection import Connection
 
 _POST: Final = b"\x83"
 _HTTP, _HTTPS = b"\x86", b"\x87"
@@ -42,6 +39,13 @@ class EncodedCall(NamedTuple):
     """The body if it does not fit one frame, else empty: then it is in `pieces`."""
 
 
+class Carrier(Protocol):
+    """What a call is in flight on."""
+
+    def cancel(self, call: "Call") -> None:
+        """Tells the server that nobody waits for it any more."""
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """One call under way; times are seconds on the clock of time.monotonic."""
@@ -56,7 +60,7 @@ class Call:
     due_s: float = math.inf
     """When its time runs out."""
     stream: int = 0
-    connection: "Connection | None" = None
+    connection: "Carrier | None" = None
     """Where it is in flight."""
     answered: bool = False
     """Whether something of a message has come."""
