@@ -58,12 +58,21 @@ def print_run(console: Console, run: Run) -> None:
 
 
 def _doubts(stages: Sequence[StageResult]) -> list[str]:
-    """Returns what is doubtful, each once with the stages that it is about."""
-    labels: dict[str, dict[str, None]] = {}
+    """Returns what is doubtful, each kind once with the stages that it is about."""
+    kinds: dict[str, dict[str, str]] = {}
     for each in stages:
         for told in each.warnings:
-            labels.setdefault(told, {})[each.label] = None
-    return [f"{', '.join(about)}: {told}" for told, about in labels.items()]
+            kinds.setdefault(told.partition(":")[0], {})[each.label] = told
+    doubts = []
+    for told_of in kinds.values():
+        labels = list(told_of)
+        # Where the figures differ, the latest stage stands for the others.
+        told = told_of[labels[-1]]
+        if len(set(told_of.values())) > 1:
+            told += f" (and the like at {', '.join(labels[:-1])})"
+            labels = labels[-1:]
+        doubts.append(f"{', '.join(labels)}: {told}")
+    return doubts
 
 
 def _stages(stages: Sequence[StageResult]) -> Table:

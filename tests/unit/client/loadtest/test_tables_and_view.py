@@ -93,6 +93,16 @@ def test_what_is_doubtful_of_several_stages_is_said_once() -> None:
     assert "note: 100/s, 200/s: p99 had not settled" in printed(runs.run(*doubtful))
 
 
+def test_doubts_of_one_kind_are_told_by_the_latest_stage() -> None:
+    late = [
+        replace(runs.open_stage(rate), warnings=(f"the client was late: by {rate} ms",))
+        for rate in (1, 2, 3)
+    ]
+
+    notes = [line for line in printed(runs.run(*late)) if "late" in line]
+    assert notes == ["note: 3/s: the client was late: by 3 ms (and the like at 1/s, 2/s)"]
+
+
 def test_what_nobody_answered_has_no_latency() -> None:
     lines = printed(runs.run(runs.silent_stage()))
     assert lines[1].split() == ["200/s", "40", "0", "100", "%", *"------", "missed"]
