@@ -43,8 +43,12 @@ def loadtest_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_server(parser.add_argument_group("server"), environ)
-    _add_load(parser.add_argument_group("load"))
-    _add_mix(parser.add_argument_group("questions"))
+    load, questions = parser.add_argument_group("load"), parser.add_argument_group("questions")
+    _add_pressure(load)
+    _add_length(load)
+    _add_people(questions)
+    _add_options(questions)
+    _add_recording(questions)
     _add_outcome(parser.add_argument_group("outcome"))
     return parser
 
@@ -129,7 +133,7 @@ def _add_server(group: argparse._ArgumentGroup, environ: Mapping[str, str]) -> N
     )
 
 
-def _add_load(group: argparse._ArgumentGroup) -> None:
+def _add_pressure(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--rate",
@@ -155,6 +159,16 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
         help="share of errors that a search allows (default: 0.1%%)",
     )
     add(
+        "--arrivals",
+        choices=(Arrivals.POISSON.value, Arrivals.CONSTANT.value),
+        default=Arrivals.POISSON.value,
+        help="how calls of an open loop are spread (default: poisson)",
+    )
+
+
+def _add_length(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
         "--duration",
         default="30s",
         metavar="TIME",
@@ -168,12 +182,6 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
         "up to five times as long (default: do not)",
     )
     add(
-        "--arrivals",
-        choices=(Arrivals.POISSON.value, Arrivals.CONSTANT.value),
-        default=Arrivals.POISSON.value,
-        help="how calls of an open loop are spread (default: poisson)",
-    )
-    add(
         "--processes",
         type=int,
         metavar="N",
@@ -183,7 +191,7 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
     add("--seed", type=int, default=1, metavar="N", help="draws all that is random (default: 1)")
 
 
-def _add_mix(group: argparse._ArgumentGroup) -> None:
+def _add_people(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--users",
@@ -205,6 +213,10 @@ def _add_mix(group: argparse._ArgumentGroup) -> None:
         help="Zipf's exponent: the n-th most frequent user asks 1/n^S as often (default: 1)",
     )
     add("--unknown", default="0", metavar="SHARE", help="questions of unknown users (default: 0)")
+
+
+def _add_options(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "-k",
         default="10",
@@ -241,6 +253,10 @@ def _add_mix(group: argparse._ArgumentGroup) -> None:
         metavar="SHARE[:N]",
         help="calls of BatchRecommend for N users, as 5%%:64 (default: none)",
     )
+
+
+def _add_recording(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--replay",
         type=Path,
