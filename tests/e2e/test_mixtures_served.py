@@ -171,7 +171,7 @@ def eligible_items(request: pb.RecommendRequest, seen: np.ndarray) -> np.ndarray
     return eligible
 
 
-@pytest.fixture(scope="module", params=["exact", "scann"])
+@pytest.fixture(scope="module", params=["exact", pytest.param("scann", marks=pytest.mark.long)])
 def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if request.param == "scann":
         pytest.importorskip("scann", reason="needs scann (Linux on x86-64)")

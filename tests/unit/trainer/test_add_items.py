@@ -26,7 +26,7 @@ n1,Item 7,x,1990,A,calm
 RETIRED = ("i4", "i17", "i59")
 
 
-@pytest.fixture(scope="module", params=["content", "hybrid"])
+@pytest.fixture(scope="module", params=["content", pytest.param("hybrid", marks=pytest.mark.long)])
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     models_dir = tmp_path_factory.mktemp("models")
     publish_world(request.param, models_dir)
