@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+sys.path.append(str(Path(__file__).parent))  # for drawn.py
+
 SMALL = "recserve_synthetic/60x50x1500@1"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from drawn import HUES, PIXELS_OF_HUE, SEEN, blank_charts, picture, pixels
 
 from recserve_client.loadtest.report.page import page
 from recserve_client.loadtest.result import Run
@@ -22,31 +23,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="neither chromium nor g
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
-# Each chart and a colour that only what it shows is drawn in.
-HUES = {
-    "latency": "--hue-3",
-    "rates": "--hue-1",
-    "errors": "--hue-3",
-    "percentiles": "--hue-6",
-    "load": "--hue-1",
-    "batches": "--hue-1",
-    "batch-mean": "--hue-2",
-    "queue": "--hue-4",
-}
-OVERLOADED, SEEN = 5, 10  # the stage with most errors; pixels that are no accident
-PIXELS_OF_HUE = """([id, hue]) => {
-    const drawn = document.querySelector(`#${id} canvas`);
-    const copy = new OffscreenCanvas(drawn.width, drawn.height);
-    const context = copy.getContext("2d", { willReadFrequently: true });
-    context.drawImage(drawn, 0, 0);
-    const { data } = context.getImageData(0, 0, copy.width, copy.height);
-    const code = getComputedStyle(document.documentElement).getPropertyValue(hue).trim();
-    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(code.slice(at, at + 2), 16));
-    let count = 0;
-    for (let i = 0; i < data.length; i += 4)
-        count += data[i] === red && data[i + 1] === green && data[i + 2] === blue;
-    return count;
-}"""
+OVERLOADED = 5  # the stage with most errors
 
 Open = Callable[..., "Page"]
 
@@ -99,25 +76,12 @@ def open_report(browser: "Browser", tmp_path: Path) -> Iterator[Open]:
     assert complaints == []
 
 
-def pixels(shown: "Page", chart: str, hue: str) -> int:
-    return shown.evaluate(PIXELS_OF_HUE, [chart, hue])
-
-
-def picture(shown: "Page", chart: str) -> str:
-    return shown.evaluate("id => document.querySelector(`#${id} canvas`).toDataURL()", chart)
-
-
 def stage_shown(shown: "Page") -> str:
     return shown.inner_text("#stage-name")
 
 
 def overflow(shown: "Page") -> int:
     return shown.evaluate("(root => root.scrollWidth - root.clientWidth)(document.documentElement)")
-
-
-def blank_charts(shown: "Page") -> list[str]:
-    """The charts on which their own colour does not show."""
-    return [chart for chart, hue in HUES.items() if pixels(shown, chart, hue) < SEEN]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,30 +1,22 @@
 """The command line, in this process where that will do and as a process where it will not."""
 
-import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 
 import pytest
-import runs
-import timings
 import trustme
+from screens import failure, usage_error
 
 from recserve_client.loadtest.command import main
-from recserve_client.loadtest.files import read_run, to_json
+from recserve_client.loadtest.files import read_run
 from recserve_client.testing import SAMPLE_ITEMS, FakeServer, ServerTls
 
-PROGRAM = [sys.executable, "-m", "recserve_client", "loadtest"]
 UNREACHABLE = "127.0.0.1:1"
-PATIENT_S = 60.0
 USERS = {str(number): ["1", "2"] for number in range(1, 21)}
 SHORT = ("--duration", "0.3s", "--warmup", "0", "--timeout", "30s", "--arrivals", "constant")
 
@@ -47,24 +39,6 @@ def load(fake: FakeServer) -> Iterator[Load]:
     fake.clear()
     yield run
     fake.reset()
-
-
-def failure(capsys) -> str:
-    """Returns the only line that was printed."""
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    return captured.err.rstrip()
-
-
-def usage_error(capsys, run: Callable[[], int]) -> str:
-    with pytest.raises(SystemExit) as raised:
-        run()
-    assert raised.value.code == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("usage: recserve loadtest")
-    return captured.err.splitlines()[-1]
 
 
 def test_a_load_test_leaves_lines_a_table_and_files(load: Load, capsys, tmp_path: Path) -> None:
@@ -278,137 +252,3 @@ def test_what_cannot_be_written_is_told_before_the_load(
     assert load("--rate", "5", flag, str(tmp_path)) == 1
     assert failure(capsys).endswith(f"cannot write {tmp_path}: it is a folder")
     assert fake.calls == ()
-
-
-def test_two_runs_are_compared(capsys, tmp_path: Path) -> None:
-    before, after = tmp_path / "before.json", tmp_path / "after.json"
-    before.write_text(to_json(timings.random_run(1)))
-    after.write_text(to_json(timings.random_run(2, factor=2.0)))
-
-    assert main(["compare", str(before), str(after)], {}) == 0
-    assert capsys.readouterr().out.endswith("The second run is worse.\n")
-    assert main(["compare", str(before), str(after), "--fail-if-worse"], {}) == 1
-    assert main(["compare", str(after), str(before), "--fail-if-worse"], {}) == 0
-    capsys.readouterr()
-    assert main(["compare", str(before), str(after), "--json", "--tolerance", "100%"], {}) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [each["name"] for each in found["differences"]] == ["p50", "p99", "errors"]
-    assert found["verdict"] in ("same", "worse")
-
-
-def test_a_comparison_that_cannot_be_made_is_told(capsys, tmp_path: Path) -> None:
-    files = [tmp_path / name for name in ("a.json", "b.json")]
-    for file, stage in zip(files, (runs.open_stage(500.0), runs.open_stage(600.0)), strict=True):
-        file.write_text(to_json(runs.run(stage)))
-    argv = ["compare", *map(str, files)]
-
-    assert "have no stage in common" in usage_error(capsys, lambda: main(argv, {}))
-    assert "'5' is 500%" in usage_error(capsys, lambda: main([*argv, "--tolerance", "5"], {}))
-    assert main(["compare", str(files[0]), "/no/file"], {}) == 1
-    assert failure(capsys) == ("recserve loadtest: cannot read /no/file: No such file or directory")
-
-
-def test_a_run_is_made_a_page_or_a_table_later(capsys, tmp_path: Path) -> None:
-    file, page = tmp_path / "run.json", tmp_path / "run.html"
-    file.write_text(to_json(runs.search_run()))
-
-    assert main(["report", str(file)], {}) == 0
-    assert "1,850/s keeps p99<=20ms" in capsys.readouterr().out
-    assert main(["report", str(file), "--html", str(page)], {}) == 0
-    assert capsys.readouterr().out == ""
-    assert main(["report", str(file), "--html", "-"], {}) == 0
-    assert capsys.readouterr().out == page.read_text(encoding="utf-8")
-
-
-@contextlib.contextmanager
-def running(*argv: str, **options) -> Iterator[subprocess.Popen[str]]:
-    """Runs the program in a session of its own, of which nothing is left afterwards."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    with subprocess.Popen(
-        [*PROGRAM, *argv], text=True, start_new_session=True, **options
-    ) as program:
-        try:
-            yield program
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(program.pid, signal.SIGKILL)
-
-
-def await_line(program: subprocess.Popen[str], beginning: str) -> None:
-    assert program.stdout is not None
-    assert any(line.startswith(beginning) for line in program.stdout), program.communicate()
-
-
-def assert_nothing_is_left(program: subprocess.Popen[str]) -> None:
-    give_up_s = time.monotonic() + PATIENT_S
-    with contextlib.suppress(ProcessLookupError):
-        while True:
-            os.killpg(program.pid, 0)
-            assert time.monotonic() < give_up_s, "some of its processes still run"
-            time.sleep(0.02)
-
-
-@pytest.mark.parametrize(
-    ("number", "send"),
-    [
-        (signal.SIGINT, os.killpg),
-        pytest.param(signal.SIGTERM, os.kill, marks=pytest.mark.long),
-    ],
-)
-def test_an_interrupted_test_ends_at_once_with_a_line(
-    fake: FakeServer, number: int, send: Callable[[int, int], None]
-) -> None:
-    argv = ("--target", fake.target, "--rate", "50", "--duration", "1h", "--processes", "2")
-    with running(*argv) as program:
-        await_line(program, "stage 1:")
-        send(program.pid, number)
-        _, told = program.communicate(timeout=PATIENT_S)
-        assert_nothing_is_left(program)
-
-    assert (program.returncode, told) == (1, "recserve loadtest: interrupted\n")
-
-
-def test_stages_that_ended_before_an_interruption_are_reported(
-    fake: FakeServer, tmp_path: Path
-) -> None:
-    file = tmp_path / "run.json"
-    argv = ("--target", fake.target, "--rate", "50,60,70,80", "--duration", "2s", "--warmup", "0")
-    with running(*argv, "--json", str(file)) as program:
-        await_line(program, "stage 2:")
-        os.killpg(program.pid, signal.SIGINT)
-        out, told = program.communicate(timeout=PATIENT_S)
-
-    assert (program.returncode, told) == (1, "recserve loadtest: interrupted\n")
-    assert "note: interrupted: what had not ended by then is left out" in out
-    assert 1 <= len(read_run(file).stages) < 4
-
-
-def test_a_full_disk_is_one_line(fake: FakeServer, tmp_path: Path) -> None:
-    file = tmp_path / "run.json"
-    argv = ("--target", fake.target, *SHORT, "--concurrency", "2", "--quiet")
-    with (
-        Path("/dev/full").open("w", encoding="utf-8") as full,
-        running(*argv, "--json", str(file), stdout=full) as program,
-    ):
-        _, told = program.communicate(timeout=PATIENT_S)
-
-    line = "recserve loadtest: cannot write the result: No space left on device\n"
-    assert (program.returncode, told) == (1, line)
-    assert read_run(file).stages[0].ok > 0  # what has a file of its own is not lost
-
-
-@pytest.mark.parametrize("module", ["hdrh", "rich", "hpack"])
-def test_without_the_extra_it_says_what_to_install(module: str) -> None:
-    program = (
-        f"import sys; sys.modules[{module!r}] = None\n"
-        "from recserve_client.__main__ import main\n"
-        "sys.exit(main(['loadtest', '--rate', '5']))"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENT_S
-    )
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    assert ended.stderr.count("\n") == 1
-    assert ended.stderr.startswith("recserve loadtest: ")
-    assert ended.stderr.endswith("pip install 'recserve-client[load]'\n")
