@@ -6,7 +6,7 @@ import json
 import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -72,18 +72,32 @@ def check_writable(path: Path) -> None:
         raise FileError(f"cannot write {path}: permission denied")
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Surrounds reading a file.
+
+    Raises:
+        FileError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FileError(f"{path} is not UTF-8: {error.reason}") from error
+
+
 def read_run(path: Path) -> Run:
     """Reads a run that was written as JSON; fields that this version does not know are left out.
 
     Raises:
         FileError: it cannot be read, or is none, or of another schema version.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise FileError(f"{path} is no JSON: {error}") from error
+    with reading(path):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        except ValueError as error:
+            raise FileError(f"{path} is no JSON: {error}") from error
     version = found.get("schema_version") if isinstance(found, dict) else None
     if version != SCHEMA_VERSION:
         raise FileError(

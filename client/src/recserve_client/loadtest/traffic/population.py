@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from recserve_client._client import RecommenderClient
 from recserve_client._errors import InvalidRequestError
 from recserve_client._models import ModelVersion
-from recserve_client.loadtest.files import FileError
+from recserve_client.loadtest.files import FileError, reading
 from recserve_client.loadtest.result import ServerSeen
 
 from .drawing import Population
@@ -34,13 +34,9 @@ def read_ids(path: Path) -> list[str]:
     Raises:
         FileError: it cannot be read, or is empty.
     """
-    try:
+    with reading(path):
         # Spreadsheets write a mark of UTF-8 first, which would be part of the first id.
         ids = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line]
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise FileError(f"{path} is not UTF-8: {error.reason}") from error
     if not ids:
         raise FileError(f"{path} has no ids")
     return ids

@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from recserve.v1 import recommendation_service_pb2 as pb
-from recserve_client.loadtest.files import FileError
+from recserve_client.loadtest.files import FileError, reading
 from recserve_client.loadtest.plan import Question
 
 _REQUESTS: Final[Mapping[str, type[Message]]] = {
@@ -46,18 +46,13 @@ def read_recording(path: Path) -> Recording:
     """
     questions: list[Question] = []
     times_s: list[float] = []
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    place = f"{path}, line {number}"
-                    call = _call(line, place)
-                    questions.append(_question(call, place))
-                    _add_time(times_s, call, len(questions), place)
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise FileError(f"{path} is not UTF-8: {error.reason}") from error
+    with reading(path), path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                place = f"{path}, line {number}"
+                call = _call(line, place)
+                questions.append(_question(call, place))
+                _add_time(times_s, call, len(questions), place)
     if not questions:
         raise FileError(f"{path} has no calls")
     return Recording(tuple(questions), tuple(time_s - times_s[0] for time_s in times_s))
