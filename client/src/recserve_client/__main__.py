@@ -1,13 +1,13 @@
 """The command line `recserve`: argv to one call to printed result."""
 
 import argparse
-import io
 import os
 import sys
 from collections.abc import Sequence
 
 import recserve_client
 
+from ._cli import stdout
 from ._cli.commands import COMMANDS
 from ._cli.failures import described
 from ._cli.parser import parse
@@ -27,9 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv[:1] == ["loadtest"]:
         return _loadtest(argv[1:])
     arguments = parse(argv, os.environ)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A title outside the terminal's encoding must not cost the whole answer.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    stdout.escape_odd_characters()
     try:
         failure = _run(arguments)
         sys.stdout.flush()
@@ -38,10 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         failure = "interrupted"
     except BrokenPipeError:
-        _discard_stdout()
+        stdout.discard()
         return 1
     except OSError as error:
-        _discard_stdout()
+        stdout.discard()
         failure = f"cannot write the result: {error.strerror}"
     if failure:
         print(f"recserve: {failure}", file=sys.stderr)
@@ -68,11 +66,6 @@ def _run(arguments: argparse.Namespace) -> str:
         arguments.error(str(error))
     with client:
         return COMMANDS[arguments.command](client, arguments)
-
-
-def _discard_stdout() -> None:
-    # The interpreter flushes at exit, and would complain once more.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import io
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Final, TextIO
 
 from rich.console import Console
 
+from recserve_client._cli import stdout
 from recserve_client._cli.failures import described
 from recserve_client._client import RecommenderClient
 from recserve_client._errors import RecommenderError
@@ -55,9 +55,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     run, parser = commands.get(name, (_loadtest, loadtest_parser(environ)))
     flags = parser.parse_args(argv[1:] if name in commands else argv)
     flags.argv = tuple(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name outside the terminal's encoding must not cost the whole result.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    stdout.escape_odd_characters()
     try:
         with _terminable():
             code = run(flags)
@@ -72,8 +70,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     except KeyboardInterrupt:
         failure = "interrupted"
     except OSError as error:
-        # The interpreter flushes at exit, and would complain once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stdout.discard()
         failure = f"cannot write the result: {error.strerror or error}"
     _fail(failure)
     return 1
