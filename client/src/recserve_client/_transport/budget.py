@@ -14,6 +14,11 @@ from .stopping import Stop
 _current: ContextVar["TimeBudget | None"] = ContextVar("recserve_time_budget", default=None)
 
 
+def budget_cancelled_error() -> CallCancelledError:
+    """Makes the exception for a call of a budget that was cancelled."""
+    return CallCancelledError("the time budget was cancelled")
+
+
 class TimeBudget:
     """Time that all calls inside a `with` block may take together.
 
@@ -101,7 +106,7 @@ class TimeBudget:
             DeadlineExceededError: nothing is left.
         """
         if self.is_cancelled:
-            raise CallCancelledError("the time budget was cancelled")
+            raise budget_cancelled_error()
         remaining_s = self.remaining_s
         if remaining_s <= 0:
             raise DeadlineExceededError(f"the time budget of {self.seconds:g} s is used up")

@@ -22,7 +22,7 @@ from recserve_client._errors import (
     from_rpc_error,
 )
 
-from .budget import TimeBudget
+from .budget import TimeBudget, budget_cancelled_error
 
 _CLOSED = "the client is closed"
 
@@ -62,15 +62,12 @@ def translated(
     if not isinstance(error, grpc.RpcError):
         is_cancel = isinstance(error, grpc.FutureCancelledError)
         if is_cancel and budget is not None and budget.is_cancelled:
-            return CallCancelledError("the time budget was cancelled")
+            return budget_cancelled_error()
         # So gRPC says that the channel was closed while a call began.
         return closed_error() if is_closed else None
-    if error_code(error) is grpc.StatusCode.CANCELLED:
-        if is_closed:
-            return closed_error()
-        if budget is not None and budget.is_cancelled:
-            return CallCancelledError("the time budget was cancelled")
-    return _with_advice(from_rpc_error(error))
+    is_cancel = error_code(error) is grpc.StatusCode.CANCELLED
+    ours = _ended_here(is_closed, budget) if is_cancel else None
+    return ours or _with_advice(from_rpc_error(error))
 
 
 def cancelled(is_closed: bool, budget: TimeBudget | None) -> RecommenderError | None:
@@ -79,11 +76,7 @@ def cancelled(is_closed: bool, budget: TimeBudget | None) -> RecommenderError | 
     if task is not None and task.cancelling():
         return None
     # Closing an asyncio channel cancels its calls, which is not the caller's own wish.
-    if is_closed:
-        return closed_error()
-    if budget is not None and budget.is_cancelled:
-        return CallCancelledError("the time budget was cancelled")
-    return None
+    return _ended_here(is_closed, budget)
 
 
 def code_name(error: RecommenderError | None) -> str:
@@ -107,6 +100,15 @@ def anew_if_retired() -> Iterator[None]:
             retry_after_s=error.retry_after_s,
             request_id=error.request_id,
         ) from error.__cause__
+
+
+def _ended_here(is_closed: bool, budget: TimeBudget | None) -> RecommenderError | None:
+    """Returns our exception for a call that the client itself cancelled; None if it did not."""
+    if is_closed:
+        return closed_error()
+    if budget is not None and budget.is_cancelled:
+        return budget_cancelled_error()
+    return None
 
 
 def _with_advice(error: RecommenderError) -> RecommenderError:
