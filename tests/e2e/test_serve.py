@@ -185,10 +185,10 @@ def modules_after(program: str) -> set[str]:
 def test_the_model_process_imports_neither_training_libraries_nor_grpc(trained: object) -> None:
     loaded = modules_after(f"""
 from pathlib import Path
-from recserve_server.model_messages import Opening
+from recserve_server.model_process.messages import Opening
 from recserve_server.model_process import _open
 from recserve_server.query import Query
-from recserve_server.artifact import VersionPath, read_manifest
+from recserve_server.models.artifact import VersionPath, read_manifest
 folder = Path({str(trained.version_dir)!r})
 manifest = read_manifest(VersionPath("films", 1, folder)).SerializeToString()
 model = _open(Opening(folder, manifest, (1, 2), 50, "info", "text"))

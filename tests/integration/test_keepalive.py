@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from recserve_client import AsyncRecommenderClient, ChannelConfig
-from recserve_server.config import ServerConfig
+from recserve_server.config import ConnectionsConfig, ServerConfig
 from recserve_server.testing import running_server
 
 
@@ -32,7 +32,7 @@ async def watched_for(seconds: float, target: str, keepalive_s: float) -> list[s
 async def test_pings_at_the_agreed_interval_are_taken_and_quicker_ones_not(
     config: ServerConfig,
 ) -> None:
-    agreeing = dataclasses.replace(config, min_ping_interval_s=0.3)
+    agreeing = dataclasses.replace(config, connections=ConnectionsConfig(min_ping_interval_s=0.3))
     async with running_server(agreeing) as server:
         assert await watched_for(2.0, server.address, keepalive_s=0.4) == []
         [refused] = await watched_for(20.0, server.address, keepalive_s=0.05)
@@ -41,7 +41,7 @@ async def test_pings_at_the_agreed_interval_are_taken_and_quicker_ones_not(
 
 
 async def test_an_idle_client_stays_connected(config: ServerConfig) -> None:
-    agreeing = dataclasses.replace(config, min_ping_interval_s=0.1)
+    agreeing = dataclasses.replace(config, connections=ConnectionsConfig(min_ping_interval_s=0.1))
     pinging = ChannelConfig(keepalive_s=0.2, max_attempts=1)
     async with (
         running_server(agreeing) as server,
@@ -55,11 +55,11 @@ async def test_an_idle_client_stays_connected(config: ServerConfig) -> None:
 def test_the_defaults_agree() -> None:
     assert (
         ChannelConfig().keepalive_s
-        > ServerConfig.__dataclass_fields__["min_ping_interval_s"].default
+        > ConnectionsConfig.__dataclass_fields__["min_ping_interval_s"].default
     )
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 3601])
-def test_an_interval_out_of_range_is_refused(config: ServerConfig, seconds: float) -> None:
+def test_an_interval_out_of_range_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="min_ping_interval"):
-        dataclasses.replace(config, min_ping_interval_s=seconds)
+        ConnectionsConfig(min_ping_interval_s=seconds)

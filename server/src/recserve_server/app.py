@@ -23,10 +23,10 @@ from recserve_server.events.opening import store_of
 from recserve_server.events.recorded import RecordedEvents
 from recserve_server.feedback_service import FeedbackService
 from recserve_server.model import ModelRunner
-from recserve_server.model_messages import Opening
+from recserve_server.model_process.messages import Opening
+from recserve_server.model_process.runner import ModelProcess
 from recserve_server.model_service import ModelService
-from recserve_server.model_store import ModelStore, OpenModel
-from recserve_server.process_runner import ModelProcess
+from recserve_server.models.store import ModelStore, OpenModel
 from recserve_server.recommendation_service import RecommendationService
 from recserve_server.stats import CallStats
 
@@ -96,17 +96,17 @@ def build_app(config: ServerConfig, open_model: OpenModel) -> App:
 
 
 def _options(config: ServerConfig) -> list[tuple[str, int]]:
-    min_ping_interval_ms = round(config.min_ping_interval_s * 1000)
+    min_ping_interval_ms = round(config.connections.min_ping_interval_s * 1000)
     return [
         # With it a second server on the port would bind, and take half of the calls.
         ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", config.max_message_bytes),
+        ("grpc.max_receive_message_length", config.connections.max_message_bytes),
         # By itself gRPC takes a ping in five minutes, two hours without calls: a client that looks
         # after its connection, as ours does, would be cut off.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", min_ping_interval_ms),
         ("grpc.keepalive_permit_without_calls", 1),
         # Refusing in Python takes as long as answering. What gRPC lets go by itself, unseen, costs
         # next to nothing; without a limit of ours it does so beyond 1000 calls at random.
-        ("grpc.server.max_pending_requests", config.max_pending),
-        ("grpc.server.max_pending_requests_hard_limit", config.max_pending),
+        ("grpc.server.max_pending_requests", config.connections.max_pending),
+        ("grpc.server.max_pending_requests_hard_limit", config.connections.max_pending),
     ]

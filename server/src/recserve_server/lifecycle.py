@@ -12,13 +12,13 @@ from grpc_health.v1 import health_pb2
 
 from recserve_server.admin import AdminListener
 from recserve_server.app import SERVICES, build_app, open_in_process
-from recserve_server.artifact import VersionPath
-from recserve_server.batching import MicroBatcher
+from recserve_server.batching.batcher import MicroBatcher
 from recserve_server.config import ServerConfig
 from recserve_server.errors import NotReady
 from recserve_server.metrics import Readings, build_registry
 from recserve_server.model import ModelRunner
-from recserve_server.model_store import OpenModel
+from recserve_server.models.artifact import VersionPath
+from recserve_server.models.store import OpenModel
 from recserve_server.query import Question
 from recserve_server.stats import BatchStats, PaddingStats
 

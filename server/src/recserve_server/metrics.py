@@ -32,7 +32,7 @@ from recserve_server.errors import (
     ServingError,
 )
 from recserve_server.events.recorded import RecordedEvents
-from recserve_server.model_store import ModelVersion
+from recserve_server.models.store import ModelVersion
 from recserve_server.stats import SECONDS, BatchStats, CallStats, Distribution, PaddingStats
 
 # Go's names: one L in "Canceled".

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from recserve_server.batch_runner import BatchRunner
+from recserve_server.batching.runner import BatchRunner
 from recserve_server.query import Question, Schema
 from recserve_server.stats import PaddingStats
 

@@ -9,7 +9,7 @@ from google.protobuf import timestamp_pb2
 from recserve.v1 import model_service_pb2 as pb
 from recserve.v1 import model_service_pb2_grpc as pb_grpc
 from recserve_server.config import Limits
-from recserve_server.model_store import ModelStore, ModelVersion, State
+from recserve_server.models.store import ModelStore, ModelVersion, State
 from recserve_server.validation.models import encode_page_token, parse_get_model, parse_list_models
 
 _STATES = {

@@ -8,11 +8,11 @@ import grpc
 
 from recserve.v1 import recommendation_service_pb2 as pb
 from recserve.v1 import recommendation_service_pb2_grpc as pb_grpc
-from recserve_server.batching import MicroBatcher
+from recserve_server.batching.batcher import MicroBatcher
 from recserve_server.config import Limits
 from recserve_server.errors import NotReady, VersionRetired
 from recserve_server.events.recorded import RecordedEvents
-from recserve_server.model_store import ModelStore, ModelVersion
+from recserve_server.models.store import ModelStore, ModelVersion
 from recserve_server.query import Query, Question, RankQuery
 from recserve_server.validation.items import parse_find_similar_items, parse_rank_items
 from recserve_server.validation.recommend import parse_batch_recommend, parse_recommend

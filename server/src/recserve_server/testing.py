@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recserve.artifact.v1 import manifest_pb2
-from recserve_server.batch_runner import Done
-from recserve_server.batch_thread import BatchThread
+from recserve_server.batching.runner import Done
+from recserve_server.batching.thread import BatchThread
 from recserve_server.config import ServerConfig
 from recserve_server.errors import ModelFailed
 from recserve_server.lifecycle import Server
-from recserve_server.loaded_model import LoadedModel, OpenModelFolder
 from recserve_server.matrix_model import open_matrix
-from recserve_server.model_store import OpenModel
+from recserve_server.model_process.loaded_model import LoadedModel, OpenModelFolder
+from recserve_server.models.store import OpenModel
 from recserve_server.query import Question, Schema
 from recserve_server.stats import PaddingStats
 

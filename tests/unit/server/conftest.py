@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recserve_server.batching import MicroBatcher
+from recserve_server.batching.batcher import MicroBatcher
 from recserve_server.config import BatchingConfig
 from recserve_server.testing import ManualRunner
 

@@ -5,8 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recserve_server.artifact import ArtifactError, find_versions, read_manifest, verify_files
 from recserve_server.matrix_model import MatrixModel
+from recserve_server.models.artifact import (
+    ArtifactError,
+    find_versions,
+    read_manifest,
+    verify_files,
+)
 
 MODEL = MatrixModel(np.zeros((2, 3), np.float32))
 

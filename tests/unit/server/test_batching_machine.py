@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from recserve_server.batching import MicroBatcher
+from recserve_server.batching.batcher import MicroBatcher
 from recserve_server.config import BatchingConfig
 from recserve_server.errors import (
     DeadlineTooShort,

@@ -8,7 +8,19 @@ import pytest
 from stores import event, sqlite_store
 
 from recserve_server.__main__ import main
-from recserve_server.config import BatchingConfig, EventsConfig, Limits, ServerConfig
+from recserve_server.config import (
+    AccessConfig,
+    BatchingConfig,
+    ConnectionsConfig,
+    EventsConfig,
+    Limits,
+    MemoryPolicy,
+    ObservingConfig,
+    ServerConfig,
+    TlsConfig,
+    VersionPolicy,
+    VersionsConfig,
+)
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
@@ -20,13 +32,29 @@ def rebuilt(settings: dict) -> ServerConfig:
     """Makes a config of what was printed: its names are those of the fields."""
     batching = settings.pop("batching")
     batching["allowed_batch_sizes"] = tuple(batching["allowed_batch_sizes"])
+    versions = settings.pop("versions")
+    versions["policy"] = VersionPolicy.parse(versions["policy"])
+    versions["memory_policy"] = MemoryPolicy(versions["memory_policy"])
     return ServerConfig(
         models_dir=Path(settings.pop("models_dir")),
+        admin_socket=Path(settings.pop("admin_socket")),
+        versions=VersionsConfig(**_with_paths(versions)),
+        connections=ConnectionsConfig(**settings.pop("connections")),
+        tls=TlsConfig(**_with_paths(settings.pop("tls"))),
+        access=AccessConfig(**_with_paths(settings.pop("access"))),
+        observing=ObservingConfig(**_with_paths(settings.pop("observing"))),
         batching=BatchingConfig(**batching),
         limits=Limits(**settings.pop("limits")),
         events=EventsConfig(**settings.pop("events")),
         **settings,
     )
+
+
+def _with_paths(settings: dict) -> dict:
+    names = {"labels_file", "certificate", "key", "client_ca", "callers_file", "request_log"}
+    return {
+        name: Path(value) if name in names and value else value for name, value in settings.items()
+    }
 
 
 def test_the_printed_settings_are_those_that_would_be_served_with(
@@ -38,6 +66,15 @@ def test_the_printed_settings_are_those_that_would_be_served_with(
     flags += " --log-level error --log-format json"
     flags += " --events redis://h:1/0 --events-retention-days 7 --events-max-per-user 50"
     flags += " --events-read-timeout-ms 5 --events-write-timeout-ms 900"
+    flags += " --max-queue-delay-ms 40 --tenant-key x-tenant --admin-socket a.sock"
+    flags += " --versions latest:2 --poll-interval 2 --memory-policy frugal --labels l.json"
+    flags += " --min-golden-overlap 0.5 --min-serving-overlap 0.1"
+    flags += " --max-message-bytes 2048 --max-metadata-bytes 4096 --max-concurrent-streams 8"
+    flags += " --max-pending 9 --min-ping-interval 3 --max-connection-age 60"
+    flags += " --max-connection-age-grace 4 --max-connection-idle 50"
+    flags += " --tls-cert c.pem --tls-key k.pem --tls-client-ca a.pem --callers c.toml"
+    flags += " --health-needs-caller --request-log r.jsonl --request-log-share 0.5"
+    flags += " --request-log-personal --otel"
 
     settings = printed(capsys, *flags.split())
 
@@ -46,6 +83,7 @@ def test_the_printed_settings_are_those_that_would_be_served_with(
         name="films",
         address="[::1]:0",
         admin_address="0.0.0.0:9000",
+        admin_socket=Path("a.sock"),
         reflection=True,
         drain_delay_s=2.0,
         grace_s=3.0,
@@ -55,6 +93,8 @@ def test_the_printed_settings_are_those_that_would_be_served_with(
             max_batch_size=32,
             batch_timeout_micros=700,
             max_enqueued=300,
+            max_queue_delay_ms=40.0,
+            tenant_key="x-tenant",
             allowed_batch_sizes=(4, 32),
             watchdog_s=9.0,
         ),
@@ -65,6 +105,32 @@ def test_the_printed_settings_are_those_that_would_be_served_with(
             max_per_user=50,
             read_timeout_ms=5.0,
             write_timeout_ms=900.0,
+        ),
+        versions=VersionsConfig(
+            policy=VersionPolicy(newest=2),
+            poll_interval_s=2.0,
+            memory_policy=MemoryPolicy.FRUGAL,
+            labels_file=Path("l.json"),
+            min_golden_overlap=0.5,
+            min_serving_overlap=0.1,
+        ),
+        connections=ConnectionsConfig(
+            max_message_bytes=2048,
+            max_metadata_bytes=4096,
+            max_concurrent_streams=8,
+            max_pending=9,
+            min_ping_interval_s=3.0,
+            max_age_s=60.0,
+            max_age_grace_s=4.0,
+            max_idle_s=50.0,
+        ),
+        tls=TlsConfig(certificate=Path("c.pem"), key=Path("k.pem"), client_ca=Path("a.pem")),
+        access=AccessConfig(callers_file=Path("c.toml"), health_needs_caller=True),
+        observing=ObservingConfig(
+            request_log=Path("r.jsonl"),
+            request_log_share=0.5,
+            request_log_personal=True,
+            otel=True,
         ),
     )
 

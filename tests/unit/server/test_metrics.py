@@ -8,10 +8,10 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from recserve.artifact.v1 import manifest_pb2
-from recserve_server.artifact import VersionPath
 from recserve_server.errors import ServingError
 from recserve_server.metrics import Readings, build_registry
-from recserve_server.model_store import ModelVersion, State
+from recserve_server.models.artifact import VersionPath
+from recserve_server.models.store import ModelVersion, State
 from recserve_server.stats import BatchStats, CallStats, PaddingStats
 
 RECOMMEND = "/recserve.v1.RecommendationService/Recommend"

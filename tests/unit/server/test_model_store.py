@@ -8,7 +8,7 @@ from recserve.v1 import recommendation_service_pb2 as pb
 from recserve_server.config import ServerConfig
 from recserve_server.errors import NotReady, UnknownModel
 from recserve_server.matrix_model import MatrixModel, open_matrix, write_manifest
-from recserve_server.model_store import ModelStore, NoModelError, State
+from recserve_server.models.store import ModelStore, NoModelError, State
 from recserve_server.query import Query
 from recserve_server.testing import ModelThread, open_with
 

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from recserve_server.batch_queue import BatchQueue, Caller
-from recserve_server.batch_runner import BatchRunner
+from recserve_server.batching.pace import Pace
+from recserve_server.batching.queue import BatchQueue, Caller
+from recserve_server.batching.runner import BatchRunner
 from recserve_server.config import BatchingConfig
 from recserve_server.errors import (
     DeadlineTooShort,
@@ -24,7 +25,6 @@ from recserve_server.errors import (
     QueueFull,
     ServingError,
 )
-from recserve_server.pace import Pace
 from recserve_server.stats import BatchStats
 
 Request = TypeVar("Request")

@@ -8,16 +8,16 @@ from enum import Enum
 from pathlib import Path
 
 from recserve.artifact.v1 import manifest_pb2
-from recserve_server.artifact import (
+from recserve_server.config import ServerConfig
+from recserve_server.errors import NotReady, UnknownModel
+from recserve_server.model import ModelRunner
+from recserve_server.models.artifact import (
     ArtifactError,
     VersionPath,
     find_versions,
     read_manifest,
     verify_files,
 )
-from recserve_server.config import ServerConfig
-from recserve_server.errors import NotReady, UnknownModel
-from recserve_server.model import ModelRunner
 from recserve_server.query import Schema
 
 _log = logging.getLogger(__name__)

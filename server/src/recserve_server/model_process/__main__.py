@@ -12,10 +12,10 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from recserve.artifact.v1 import manifest_pb2
-from recserve_server.frames import FrameReader, to_frame
-from recserve_server.loaded_model import LoadedModel
 from recserve_server.logs import configure_logging
-from recserve_server.model_messages import Answered, Opened, Opening
+from recserve_server.model_process.frames import FrameReader, to_frame
+from recserve_server.model_process.loaded_model import LoadedModel
+from recserve_server.model_process.messages import Answered, Opened, Opening
 from recserve_server.query import Question
 
 _RECEIVE_BYTES = 1 << 18
@@ -49,7 +49,7 @@ def _messages(connection: socket.socket) -> Iterator[object]:
 
 
 def _open(opening: Opening) -> LoadedModel:
-    from recserve_server.saved_model import SavedModel, prepare
+    from recserve_server.model_process.saved_model import SavedModel, prepare
 
     manifest = manifest_pb2.Manifest.FromString(opening.manifest)
     prepare(manifest.index.kind, manifest.model.item_count)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from recserve_server.batch_runner import Done
+from recserve_server.batching.runner import Done
 from recserve_server.errors import ServingError
 
 Request = TypeVar("Request")

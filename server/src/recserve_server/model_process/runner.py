@@ -6,10 +6,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from recserve_server.batch_runner import Done
+from recserve_server.batching.runner import Done
 from recserve_server.errors import NotReady, ServingError
-from recserve_server.frames import FrameReader, to_frame
-from recserve_server.model_messages import Answered, Opened, Opening
+from recserve_server.model_process.frames import FrameReader, to_frame
+from recserve_server.model_process.messages import Answered, Opened, Opening
 from recserve_server.query import Question, Schema
 from recserve_server.stats import PaddingStats
 

@@ -1,0 +1,1 @@
+"""Gathers requests into batches: who waits, when a batch starts, what it becomes."""

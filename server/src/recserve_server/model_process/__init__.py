@@ -1,0 +1,1 @@
+"""The process that holds a model version, and the way to it."""

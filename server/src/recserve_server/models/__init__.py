@@ -1,0 +1,1 @@
+"""Which model versions there are, which of them serve, and for whom."""
