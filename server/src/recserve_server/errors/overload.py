@@ -1,0 +1,46 @@
+"""Too much to do, or too little time for it."""
+
+from google.rpc import code_pb2
+
+from recserve_server.errors.base import RetryLater, ServingError
+
+
+class QueueFull(RetryLater):
+    """As many requests wait as may; come back after the delay."""
+
+    code = code_pb2.RESOURCE_EXHAUSTED
+    reason = "QUEUE_FULL"
+
+    def __init__(self, max_enqueued: int, retry_after_s: float) -> None:
+        super().__init__(
+            f"{max_enqueued} requests are waiting already",
+            retry_after_s,
+            max_enqueued=str(max_enqueued),
+        )
+
+
+class DeadlineTooShort(ServingError):
+    """The queue is longer than the caller will wait; nothing was queued."""
+
+    code = code_pb2.DEADLINE_EXCEEDED
+    reason = "DEADLINE_TOO_SHORT"
+
+    def __init__(self, timeout_s: float, wait_s: float) -> None:
+        timeout_ms, wait_ms = f"{timeout_s * 1000:.1f}", f"{wait_s * 1000:.1f}"
+        super().__init__(
+            f"the deadline is {timeout_ms} ms away, the wait is estimated at {wait_ms} ms",
+            metadata={"timeout_ms": timeout_ms, "estimated_wait_ms": wait_ms},
+        )
+
+
+class ExpiredInQueue(ServingError):
+    """The deadline passed while the request waited; nothing was computed."""
+
+    code = code_pb2.DEADLINE_EXCEEDED
+    reason = "EXPIRED_IN_QUEUE"
+
+    def __init__(self, queue_s: float) -> None:
+        queue_ms = f"{queue_s * 1000:.1f}"
+        super().__init__(
+            f"the deadline passed after {queue_ms} ms in the queue", metadata={"queue_ms": queue_ms}
+        )
