@@ -17,7 +17,7 @@ from recserve.v1 import (
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
 )
-from recserve_server.calls import CallRegistry
+from recserve_server.calls.registry import CallRegistry
 from recserve_server.config import ServerConfig
 from recserve_server.events.opening import store_of
 from recserve_server.events.recorded import RecordedEvents

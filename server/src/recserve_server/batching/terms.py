@@ -1,0 +1,37 @@
+"""On which terms a caller waits for a batch."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Priority(IntEnum):
+    """Who is taken first."""
+
+    INTERACTIVE = 0
+    """Somebody waits for the answer."""
+    BATCH = 1
+    """Nobody does: it takes the room that interactive work leaves."""
+
+
+@dataclass(slots=True)
+class Timing:
+    """When a request's batch ran, on the batcher's clock; 0 for what has not come to pass."""
+
+    enqueued_s: float = 0.0
+    started_s: float = 0.0
+    finished_s: float = 0.0
+    batch_size: int = 0
+    """Requests in the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a caller brings to the queue besides requests."""
+
+    timeout_s: float | None = None
+    """How long the answer is of use; None for ever."""
+    tenant: str = ""
+    """With whom the queue is shared fairly."""
+    priority: Priority = Priority.INTERACTIVE
+    timing: Timing | None = None
+    """Filled in by the batcher."""

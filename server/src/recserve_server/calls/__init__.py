@@ -1,0 +1,1 @@
+"""What happens around every call: who it is from, decoding, errors, what is written down."""
