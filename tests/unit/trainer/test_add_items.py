@@ -172,10 +172,10 @@ def test_the_manifest_tells_what_was_done_and_claims_no_new_results(old: Read, n
 
 
 def test_a_server_finds_the_version_complete_and_answers_with_it(both: Path) -> None:
-    from recserve_server.artifact import find_versions, read_manifest, verify_files
-    from recserve_server.loaded_model import LoadedModel
+    from recserve_server.model_process.loaded_model import LoadedModel
+    from recserve_server.model_process.saved_model import SavedModel
+    from recserve_server.models.artifact import find_versions, read_manifest, verify_files
     from recserve_server.query import Query
-    from recserve_server.saved_model import SavedModel
 
     version = find_versions(both)[0]
     manifest = read_manifest(version)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1frecserve/v1/model_service.proto\x12\x0brecserve.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.recserve.v1.Model\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.recserve.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb6\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.recserve.v1.ModelState\x12\x15\n\rstate_message\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\r\n\x05index\x18\x06 \x01(\t\x12\x12\n\nuser_count\x18\x07 \x01(\x05\x12\x12\n\nitem_count\x18\x08 \x01(\x05\x12\x1b\n\x13\x65mbedding_dimension\x18\t \x01(\x05\x12\x0f\n\x07\x64\x61taset\x18\n \x01(\t\x12\x39\n\x0ctest_metrics\x18\x0b \x03(\x0b\x32#.recserve.v1.Model.TestMetricsEntry\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tload_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05max_k\x18\x0e \x01(\x05\x1a\x32\n\x10TestMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01*\x8f\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_AVAILABLE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x17\n\x13MODEL_STATE_SERVING\x10\x03\x12\x17\n\x13MODEL_STATE_REFUSED\x10\x04\x32\xb0\x01\n\x0cModelService\x12L\n\x08GetModel\x12\x1c.recserve.v1.GetModelRequest\x1a\x1d.recserve.v1.GetModelResponse\"\x03\x90\x02\x01\x12R\n\nListModels\x12\x1e.recserve.v1.ListModelsRequest\x1a\x1f.recserve.v1.ListModelsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1frecserve/v1/model_service.proto\x12\x0brecserve.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.recserve.v1.Model\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.recserve.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x04\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.recserve.v1.ModelState\x12\x15\n\rstate_message\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\r\n\x05index\x18\x06 \x01(\t\x12\x12\n\nuser_count\x18\x07 \x01(\x05\x12\x12\n\nitem_count\x18\x08 \x01(\x05\x12\x1b\n\x13\x65mbedding_dimension\x18\t \x01(\x05\x12\x0f\n\x07\x64\x61taset\x18\n \x01(\t\x12\x39\n\x0ctest_metrics\x18\x0b \x03(\x0b\x32#.recserve.v1.Model.TestMetricsEntry\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tload_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05max_k\x18\x0e \x01(\x05\x12\x0e\n\x06labels\x18\x0f \x03(\t\x12\x16\n\x0e\x63\x61nary_percent\x18\x10 \x01(\x01\x12\x1b\n\x0egolden_overlap\x18\x11 \x01(\x01H\x00\x88\x01\x01\x1a\x32\n\x10TestMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x11\n\x0f_golden_overlap*\x8f\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_AVAILABLE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x17\n\x13MODEL_STATE_SERVING\x10\x03\x12\x17\n\x13MODEL_STATE_REFUSED\x10\x04\x32\xb0\x01\n\x0cModelService\x12L\n\x08GetModel\x12\x1c.recserve.v1.GetModelRequest\x1a\x1d.recserve.v1.GetModelResponse\"\x03\x90\x02\x01\x12R\n\nListModels\x12\x1e.recserve.v1.ListModelsRequest\x1a\x1f.recserve.v1.ListModelsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\220\002\001'
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001'
-  _globals['_MODELSTATE']._serialized_start=771
-  _globals['_MODELSTATE']._serialized_end=914
+  _globals['_MODELSTATE']._serialized_start=859
+  _globals['_MODELSTATE']._serialized_end=1002
   _globals['_GETMODELREQUEST']._serialized_start=81
   _globals['_GETMODELREQUEST']._serialized_end=129
   _globals['_GETMODELRESPONSE']._serialized_start=131
@@ -49,9 +49,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODELSRESPONSE']._serialized_start=246
   _globals['_LISTMODELSRESPONSE']._serialized_end=327
   _globals['_MODEL']._serialized_start=330
-  _globals['_MODEL']._serialized_end=768
-  _globals['_MODEL_TESTMETRICSENTRY']._serialized_start=718
-  _globals['_MODEL_TESTMETRICSENTRY']._serialized_end=768
-  _globals['_MODELSERVICE']._serialized_start=917
-  _globals['_MODELSERVICE']._serialized_end=1093
+  _globals['_MODEL']._serialized_end=856
+  _globals['_MODEL_TESTMETRICSENTRY']._serialized_start=787
+  _globals['_MODEL_TESTMETRICSENTRY']._serialized_end=837
+  _globals['_MODELSERVICE']._serialized_start=1005
+  _globals['_MODELSERVICE']._serialized_end=1181
 # @@protoc_insertion_point(module_scope)

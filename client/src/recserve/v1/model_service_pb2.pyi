@@ -61,9 +61,9 @@ class GetModelRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name of the model; empty means the one that the server serves."""
+    """Name of the model; empty means the server's first."""
     version: _builtins.int
-    """Version of the model; 0 means the version that is serving."""
+    """Version of the model; 0 means the one that answers by default."""
     def __init__(
         self,
         *,
@@ -196,6 +196,9 @@ class Model(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     LOAD_TIME_FIELD_NUMBER: _builtins.int
     MAX_K_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    CANARY_PERCENT_FIELD_NUMBER: _builtins.int
+    GOLDEN_OVERLAP_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the model: its folder under the server's model directory."""
     version: _builtins.int
@@ -218,6 +221,12 @@ class Model(_message.Message):
     """Dataset that the model was trained on."""
     max_k: _builtins.int
     """Largest k that the server accepts for this model."""
+    canary_percent: _builtins.float
+    """Share of users that the version answers as canary, in percent; 0 if it is none."""
+    golden_overlap: _builtins.float
+    """Mean share of the items expected at export that the version answered to its golden
+    queries when it was loaded; absent if it has none or was not loaded.
+    """
     @_builtins.property
     def test_metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Metrics on the test split, e.g. "recall@10"."""
@@ -229,6 +238,12 @@ class Model(_message.Message):
     @_builtins.property
     def load_time(self) -> _timestamp_pb2.Timestamp:
         """When the server finished loading the version; absent if it did not."""
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the version is to callers: "stable" if it answers by default, "canary" if it
+        answers a share of users instead.
+        """
 
     def __init__(
         self,
@@ -247,11 +262,16 @@ class Model(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         load_time: _timestamp_pb2.Timestamp | None = ...,
         max_k: _builtins.int = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        canary_percent: _builtins.float = ...,
+        golden_overlap: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "load_time", b"load_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_golden_overlap", b"_golden_overlap", "create_time", b"create_time", "golden_overlap", b"golden_overlap", "load_time", b"load_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "dataset", b"dataset", "embedding_dimension", b"embedding_dimension", "index", b"index", "item_count", b"item_count", "kind", b"kind", "load_time", b"load_time", "max_k", b"max_k", "name", b"name", "state", b"state", "state_message", b"state_message", "test_metrics", b"test_metrics", "user_count", b"user_count", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_golden_overlap", b"_golden_overlap", "canary_percent", b"canary_percent", "create_time", b"create_time", "dataset", b"dataset", "embedding_dimension", b"embedding_dimension", "golden_overlap", b"golden_overlap", "index", b"index", "item_count", b"item_count", "kind", b"kind", "labels", b"labels", "load_time", b"load_time", "max_k", b"max_k", "name", b"name", "state", b"state", "state_message", b"state_message", "test_metrics", b"test_metrics", "user_count", b"user_count", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__golden_overlap: _TypeAlias = _typing.Literal["golden_overlap"]  # noqa: Y015
+    _WhichOneofArgType__golden_overlap: _TypeAlias = _typing.Literal["_golden_overlap", b"_golden_overlap"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__golden_overlap) -> _WhichOneofReturnType__golden_overlap | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015

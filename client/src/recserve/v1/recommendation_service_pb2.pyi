@@ -132,6 +132,7 @@ class RecommendRequest(_message.Message):
     DIVERSITY_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    MODEL_LABEL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Id of a user as it stood in the training interactions: 1 to 128 bytes,
     opaque, no control characters.
@@ -141,19 +142,23 @@ class RecommendRequest(_message.Message):
     that is less. Fewer come back only when fewer are eligible.
     """
     model: _builtins.str
-    """Name of the model to ask; empty means the one that the server serves."""
+    """Name of the model to ask; empty means the server's first."""
     include_seen: _builtins.bool
     """Whether items of the user's own history may come back, that of the request and
     recorded events included; by default they do not.
     """
     model_version: _builtins.int
-    """Version of the model that must answer; 0 means the one that serves."""
+    """Version of the model that must answer, of those that are loaded; 0 means any."""
     strict: _builtins.bool
     """Whether to be refused with NOT_PERSONAL instead of getting popular items."""
     view: Global___ItemView.ValueType
     """How much to tell of each item."""
     explain: _builtins.bool
     """Whether to tell of each item why it is there."""
+    model_label: _builtins.str
+    """Label of the version that must answer, "stable" or "canary"; empty means what the
+    canary's share says of the user. Not together with model_version.
+    """
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryEntry]:
         """What the user took, at most 1000 entries. Items that the model does not know
@@ -204,10 +209,11 @@ class RecommendRequest(_message.Message):
         diversity: Global___Diversity | None = ...,
         view: Global___ItemView.ValueType = ...,
         explain: _builtins.bool = ...,
+        model_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["diversity", b"diversity", "query", b"query", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_item_ids", b"allowed_item_ids", "diversity", b"diversity", "excluded_item_ids", b"excluded_item_ids", "explain", b"explain", "features", b"features", "filters", b"filters", "history", b"history", "include_seen", b"include_seen", "k", b"k", "model", b"model", "model_version", b"model_version", "query", b"query", "strict", b"strict", "user_id", b"user_id", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_item_ids", b"allowed_item_ids", "diversity", b"diversity", "excluded_item_ids", b"excluded_item_ids", "explain", b"explain", "features", b"features", "filters", b"filters", "history", b"history", "include_seen", b"include_seen", "k", b"k", "model", b"model", "model_label", b"model_label", "model_version", b"model_version", "query", b"query", "strict", b"strict", "user_id", b"user_id", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType_query: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
@@ -561,14 +567,19 @@ class FindSimilarItemsRequest(_message.Message):
     ALLOWED_ITEM_IDS_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
+    MODEL_LABEL_FIELD_NUMBER: _builtins.int
     k: _builtins.int
     """Number of items wanted, as in RecommendRequest."""
     model: _builtins.str
-    """Name of the model to ask; empty means the one that the server serves."""
+    """Name of the model to ask; empty means the server's first."""
     model_version: _builtins.int
-    """Version of the model that must answer; 0 means the one that serves."""
+    """Version of the model that must answer, of those that are loaded; 0 means any."""
     view: Global___ItemView.ValueType
     """How much to tell of each item."""
+    model_label: _builtins.str
+    """Label of the version that must answer, "stable" or "canary"; empty means stable.
+    Not together with model_version.
+    """
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required. From 1 to 100 items; those that the model does not know are passed
@@ -598,10 +609,11 @@ class FindSimilarItemsRequest(_message.Message):
         allowed_item_ids: _abc.Iterable[_builtins.str] | None = ...,
         filters: _abc.Iterable[Global___Filter] | None = ...,
         view: Global___ItemView.ValueType = ...,
+        model_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_item_ids", b"allowed_item_ids", "excluded_item_ids", b"excluded_item_ids", "filters", b"filters", "item_ids", b"item_ids", "k", b"k", "model", b"model", "model_version", b"model_version", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_item_ids", b"allowed_item_ids", "excluded_item_ids", b"excluded_item_ids", "filters", b"filters", "item_ids", b"item_ids", "k", b"k", "model", b"model", "model_label", b"model_label", "model_version", b"model_version", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -668,18 +680,21 @@ class RankItemsRequest(_message.Message):
     STRICT_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    MODEL_LABEL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Id of a user as it stood in the training interactions."""
     model: _builtins.str
-    """Name of the model to ask; empty means the one that the server serves."""
+    """Name of the model to ask; empty means the server's first."""
     model_version: _builtins.int
-    """Version of the model that must answer; 0 means the one that serves."""
+    """Version of the model that must answer, of those that are loaded; 0 means any."""
     strict: _builtins.bool
     """Whether to be refused with NOT_PERSONAL instead of an order by popularity."""
     view: Global___ItemView.ValueType
     """How much to tell of each item."""
     explain: _builtins.bool
     """Whether to tell of each item why it is there."""
+    model_label: _builtins.str
+    """Label of the version that must answer, as in RecommendRequest."""
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryEntry]:
         """What the user took, as in RecommendRequest."""
@@ -706,10 +721,11 @@ class RankItemsRequest(_message.Message):
         strict: _builtins.bool = ...,
         view: Global___ItemView.ValueType = ...,
         explain: _builtins.bool = ...,
+        model_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "features", b"features", "history", b"history", "item_ids", b"item_ids", "model", b"model", "model_version", b"model_version", "query", b"query", "strict", b"strict", "user_id", b"user_id", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "features", b"features", "history", b"history", "item_ids", b"item_ids", "model", b"model", "model_label", b"model_label", "model_version", b"model_version", "query", b"query", "strict", b"strict", "user_id", b"user_id", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_query: _TypeAlias = _typing.Literal["user_id"]  # noqa: Y015
     _WhichOneofArgType_query: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015

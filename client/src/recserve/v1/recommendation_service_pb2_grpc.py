@@ -84,12 +84,12 @@ class RecommendationServiceServicer(object):
 
         INVALID_ARGUMENT: INVALID_FIELDS (with google.rpc.BadRequest, every violation
         at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN, VERSION_RETIRED,
-        NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL (the model
-        was exported without what the request needs). RESOURCE_EXHAUSTED: QUEUE_FULL
-        (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
-        DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline).
-        UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
-        UNEXPECTED.
+        LABEL_UNKNOWN, NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL
+        (the model was exported without what the request needs). RESOURCE_EXHAUSTED:
+        QUEUE_FULL (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
+        DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline). UNAVAILABLE:
+        NOT_READY (with google.rpc.RetryInfo). UNAUTHENTICATED: UNAUTHENTICATED.
+        PERMISSION_DENIED: PERMISSION_DENIED. INTERNAL: MODEL_FAILED, UNEXPECTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,12 +50,12 @@ class RecommendationServiceStub:
 
     INVALID_ARGUMENT: INVALID_FIELDS (with google.rpc.BadRequest, every violation
     at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN, VERSION_RETIRED,
-    NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL (the model
-    was exported without what the request needs). RESOURCE_EXHAUSTED: QUEUE_FULL
-    (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
-    DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline).
-    UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
-    UNEXPECTED.
+    LABEL_UNKNOWN, NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL
+    (the model was exported without what the request needs). RESOURCE_EXHAUSTED:
+    QUEUE_FULL (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
+    DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline). UNAVAILABLE:
+    NOT_READY (with google.rpc.RetryInfo). UNAUTHENTICATED: UNAUTHENTICATED.
+    PERMISSION_DENIED: PERMISSION_DENIED. INTERNAL: MODEL_FAILED, UNEXPECTED.
     """
     BatchRecommend: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.BatchRecommendRequest, _recommendation_service_pb2.BatchRecommendResponse]
     """Ranks the catalogue for up to 256 requests: all are answered, in their order,
@@ -101,12 +101,12 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
 
     INVALID_ARGUMENT: INVALID_FIELDS (with google.rpc.BadRequest, every violation
     at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN, VERSION_RETIRED,
-    NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL (the model
-    was exported without what the request needs). RESOURCE_EXHAUSTED: QUEUE_FULL
-    (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
-    DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline).
-    UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
-    UNEXPECTED.
+    LABEL_UNKNOWN, NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL
+    (the model was exported without what the request needs). RESOURCE_EXHAUSTED:
+    QUEUE_FULL (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
+    DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline). UNAVAILABLE:
+    NOT_READY (with google.rpc.RetryInfo). UNAUTHENTICATED: UNAUTHENTICATED.
+    PERMISSION_DENIED: PERMISSION_DENIED. INTERNAL: MODEL_FAILED, UNEXPECTED.
     """
     BatchRecommend: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.BatchRecommendRequest, _recommendation_service_pb2.BatchRecommendResponse]  # type: ignore[assignment]
     """Ranks the catalogue for up to 256 requests: all are answered, in their order,
@@ -155,12 +155,12 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT: INVALID_FIELDS (with google.rpc.BadRequest, every violation
         at once), MALFORMED_MESSAGE. NOT_FOUND: MODEL_UNKNOWN, VERSION_RETIRED,
-        NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL (the model
-        was exported without what the request needs). RESOURCE_EXHAUSTED: QUEUE_FULL
-        (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
-        DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline).
-        UNAVAILABLE: NOT_READY (with google.rpc.RetryInfo). INTERNAL: MODEL_FAILED,
-        UNEXPECTED.
+        LABEL_UNKNOWN, NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL
+        (the model was exported without what the request needs). RESOURCE_EXHAUSTED:
+        QUEUE_FULL (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
+        DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline). UNAVAILABLE:
+        NOT_READY (with google.rpc.RetryInfo). UNAUTHENTICATED: UNAUTHENTICATED.
+        PERMISSION_DENIED: PERMISSION_DENIED. INTERNAL: MODEL_FAILED, UNEXPECTED.
         """
 
     @_abc_1.abstractmethod

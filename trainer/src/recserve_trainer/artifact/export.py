@@ -26,6 +26,7 @@ from recserve_trainer.artifact.card_files import (
     model_card,
     write_card,
 )
+from recserve_trainer.artifact.golden import Known, write_golden
 from recserve_trainer.artifact.parity import check_candidates, check_parity, check_vectors
 from recserve_trainer.artifact.projector import write_projector
 from recserve_trainer.artifact.score_distribution import score_percentiles
@@ -84,6 +85,8 @@ def publish(artifact: Artifact, models_dir: Path) -> Path:
             artifact.manifest.index.CopyFrom(_write_index(scratch, artifact))
             write_items(scratch / "items.arrow", artifact.items, artifact.train_counts)
             write_users(scratch / "users.arrow", artifact.users, artifact.histories)
+            known = Known(artifact.users.ids, artifact.items.ids, artifact.histories)
+            write_golden(scratch, artifact.model, known)
             _describe_scores(artifact)
             artifact.manifest.create_time.GetCurrentTime()
             if artifact.card is not None:

@@ -432,3 +432,128 @@ class Evaluation(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Evaluation: _TypeAlias = Evaluation  # noqa: Y015
+
+@_typing.final
+class GoldenQueries(_message.Message):
+    """Questions and the answers that the trainer's own numbers give, stored as golden.json
+    in the version's folder: a server that asks them can tell, before a version serves,
+    whether it ranks as it was meant to. Artifacts from before it was written lack it.
+
+    Answers are to be compared by the share of item_ids that comes back, whatever the
+    order: items whose scores rounding alone sets apart may change places.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERIES_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIELD_NUMBER: _builtins.int
+    overlap: _builtins.float
+    """Share of item_ids that the written model itself gave, mean of all queries, in any
+    order: what a server should see again. 1 for an exact index where scores are clearly
+    apart; for an approximate one, and where many scores are all but equal, it is less.
+    """
+    @_builtins.property
+    def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___GoldenQuery]:
+        """The questions, each with at least one item to find."""
+
+    def __init__(
+        self,
+        *,
+        queries: _abc.Iterable[Global___GoldenQuery] | None = ...,
+        overlap: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["overlap", b"overlap", "queries", b"queries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoldenQueries: _TypeAlias = GoldenQueries  # noqa: Y015
+
+@_typing.final
+class GoldenQuery(_message.Message):
+    """One question, to be asked as a RecommendRequest of user_id or history, k and
+    include_seen without any other field, and its answer.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    K_FIELD_NUMBER: _builtins.int
+    INCLUDE_SEEN_FIELD_NUMBER: _builtins.int
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Id of a user of users.arrow; empty for a stranger, of whom history is all that is
+    known.
+    """
+    k: _builtins.int
+    """Number of items wanted."""
+    include_seen: _builtins.bool
+    """Whether items of the user's own history may come back, be it that of users.arrow or
+    the one below.
+    """
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the exact best items, best first, equal ones by row of items.arrow: k of
+        them, or as many as are left to recommend.
+        """
+
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Their scores, of the stage that put them in order."""
+
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___GoldenHistoryEntry]:
+        """What a stranger took; empty if user_id is not. Only in models that have the
+        signature embed_queries.
+        """
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        k: _builtins.int = ...,
+        include_seen: _builtins.bool = ...,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        scores: _abc.Iterable[_builtins.float] | None = ...,
+        history: _abc.Iterable[Global___GoldenHistoryEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["history", b"history", "include_seen", b"include_seen", "item_ids", b"item_ids", "k", b"k", "scores", b"scores", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoldenQuery: _TypeAlias = GoldenQuery  # noqa: Y015
+
+@_typing.final
+class GoldenHistoryEntry(_message.Message):
+    """An item that a stranger took."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Id of the item."""
+    rating: _builtins.float
+    """Strength on the scale of the training interactions' ratings; absent means that
+    there is none.
+    """
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        rating: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rating", b"_rating", "rating", b"rating"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rating", b"_rating", "item_id", b"item_id", "rating", b"rating"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rating: _TypeAlias = _typing.Literal["rating"]  # noqa: Y015
+    _WhichOneofArgType__rating: _TypeAlias = _typing.Literal["_rating", b"_rating"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rating) -> _WhichOneofReturnType__rating | None: ...
+
+Global___GoldenHistoryEntry: _TypeAlias = GoldenHistoryEntry  # noqa: Y015
