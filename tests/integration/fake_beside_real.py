@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import grpc
 import numpy as np
@@ -15,7 +15,7 @@ from recserve.v1 import feedback_service_pb2 as feedback_pb
 from recserve.v1 import model_service_pb2 as model_pb
 from recserve.v1 import recommendation_service_pb2 as pb
 from recserve_client.testing import FakeServer, Item
-from recserve_server.config import EventsConfig, ServerConfig
+from recserve_server.config import AccessConfig, EventsConfig, ServerConfig
 from recserve_server.matrix_model import MatrixModel
 from recserve_server.testing import running_server
 
@@ -51,7 +51,7 @@ def matrix_model() -> MatrixModel:
     )
 
 
-def fake_server() -> FakeServer:
+def fake_server(token: str | None = None) -> FakeServer:
     items = [
         Item(
             f"i{row}",
@@ -61,7 +61,10 @@ def fake_server() -> FakeServer:
         for row in range(ITEMS)
     ]
     users = {f"u{row}": [f"i{each}" for each in HISTORIES[row]] for row in range(USERS)}
-    return FakeServer(items, users)
+    return FakeServer(items, users, required_token=token)
+
+
+Metadata: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Pair(NamedTuple):
@@ -74,19 +77,24 @@ class Pair(NamedTuple):
         """Returns both answers; a refusal is its google.rpc.Status."""
         return await self.call(type(request), request.SerializeToString())
 
-    async def call(self, kind: type[Message], encoded: bytes) -> tuple[Message, Message]:
-        real, fake = await asyncio.gather(*(_answer(each, kind, encoded) for each in self))
+    async def call(
+        self, kind: type[Message], encoded: bytes, metadata: Metadata = ()
+    ) -> tuple[Message, Message]:
+        answers = (_answer(each, kind, encoded, metadata) for each in self)
+        real, fake = await asyncio.gather(*answers)
         return real, fake
 
 
-async def _answer(channel: grpc.aio.Channel, kind: type[Message], encoded: bytes) -> Message:
+async def _answer(
+    channel: grpc.aio.Channel, kind: type[Message], encoded: bytes, metadata: Metadata
+) -> Message:
     name, response = METHODS[kind]
     service = next(
         each.full_name
         for each in kind.DESCRIPTOR.file.services_by_name.values()
         if name in each.methods_by_name
     )
-    call = channel.unary_unary(f"/{service}/{name}")(encoded, timeout=20)
+    call = channel.unary_unary(f"/{service}/{name}")(encoded, timeout=20, metadata=metadata)
     try:
         return response.FromString(await call)
     except grpc.aio.AioRpcError as error:
@@ -102,15 +110,21 @@ def _status(error: grpc.aio.AioRpcError) -> status_pb2.Status:
 
 
 @asynccontextmanager
-async def both_running(tmp_path: Path) -> AsyncIterator[Pair]:
+async def both_running(tmp_path: Path, token: str | None = None) -> AsyncIterator[Pair]:
+    """Runs both; with a token, only for who bears it."""
     matrix_model().publish(tmp_path / "models")
+    callers = tmp_path / "callers.toml"
+    if token is not None:
+        callers.write_text(f'[[caller]]\nname = "shop"\ntoken = "{token}"\nmay = ["recommend"]\n')
+        callers.chmod(0o600)
     config = ServerConfig(
         models_dir=tmp_path / "models",
         address="127.0.0.1:0",
         # As patient as can be: an answer without events would be another one.
         events=EventsConfig(location=str(tmp_path / "events.sqlite"), read_timeout_ms=60_000),
+        access=AccessConfig(callers_file=None if token is None else callers),
     )
-    with fake_server() as fake:
+    with fake_server(token) as fake:
         async with (
             running_server(config) as real,
             grpc.aio.insecure_channel(real.address) as to_real,

@@ -108,13 +108,20 @@ ASKERS = {
     "view": VIEWS,
     "explain": st.booleans(),
 }
+LABELS = st.sampled_from(["", "stable", "canary"])
 SELECTIONS = {
     "k": st.sampled_from([0, 1, *[ITEMS + 5] * 4]),
     "excluded_item_ids": st.lists(ITEM_IDS, max_size=8),
     "allowed_item_ids": st.one_of(st.just([]), st.just([]), st.lists(ITEM_IDS, max_size=20)),
     "filters": st.lists(CONDITIONS, max_size=2),
 }
-RECOMMEND = st.builds(pb.RecommendRequest, include_seen=st.booleans(), **ASKERS, **SELECTIONS)
+RECOMMEND = st.builds(
+    pb.RecommendRequest,
+    include_seen=st.booleans(),
+    model_label=LABELS,
+    **ASKERS,
+    **SELECTIONS,
+)
 REQUESTS = st.one_of(
     RECOMMEND,
     RECOMMEND,

@@ -47,6 +47,7 @@ def recorded(*args: object, **fields: object) -> feedback_pb.RecordEventsRequest
 
 
 LONG, NAN = "x" * 129, float("nan")
+TOKEN = "a-token-that-is-long-enough"
 BAD = [
     recommend(k=-1),
     recommend(k=501),
@@ -61,6 +62,16 @@ BAD = [
     recommend(model_version=9),
     recommend(model_version=-1),
     recommend(model="films", model_version=9),
+    recommend(model_label="canary"),
+    recommend(model_label="beta"),
+    recommend(model_label="x" * 200),
+    recommend(model_label="stable", model_version=1),
+    recommend(model_label="canary", model_version=1),
+    recommend(model_label="canary", model_version=9),
+    recommend(model_label="canary", model_version=-1),
+    recommend(model_label="beta", model_version=1),
+    recommend(model_label="canary", model="other"),
+    recommend(model_label="canary", k=-1),
     recommend(view=9),
     recommend(history=[pb.HistoryEntry(item_id="")]),
     recommend(history=[pb.HistoryEntry(item_id="i0", rating=NAN)]),
@@ -98,6 +109,9 @@ BAD = [
     pb.BatchRecommendRequest(requests=[recommend(), recommend(model="other")]),
     pb.BatchRecommendRequest(requests=[recommend(), recommend(model_version=2)]),
     pb.BatchRecommendRequest(requests=[recommend(), recommend(model_version=-2)]),
+    pb.BatchRecommendRequest(requests=[recommend(), recommend(model_label="canary")]),
+    pb.BatchRecommendRequest(requests=[recommend(k=-1), recommend(model_label="canary")]),
+    pb.BatchRecommendRequest(requests=[recommend(), recommend(model_label="beta")]),
     pb.BatchRecommendRequest(requests=[recommend(), recommend(user_id="nobody", strict=True)]),
     similar(item_ids=[]),
     similar(item_ids=["i0"] * 101),
@@ -106,6 +120,8 @@ BAD = [
     similar(k=-1, view=9),
     similar(model="other"),
     similar(model_version=2),
+    similar(model_label="canary"),
+    similar(model_label="beta"),
     rank(item_ids=[]),
     rank(item_ids=["i0", "i1", "i0"]),
     rank(item_ids=[f"i{number}" for number in range(1001)]),
@@ -113,6 +129,8 @@ BAD = [
     rank(user_id="nobody", strict=True),
     rank(model="other"),
     rank(model_version=2),
+    rank(model_label="canary"),
+    rank(model_label="stable", model_version=1),
     rank(view=9),
     feedback_pb.RecordEventsRequest(),
     feedback_pb.RecordEventsRequest(events=[EVENTS[0]] * 1001),
@@ -148,6 +166,41 @@ async def test_bytes_that_do_not_parse_are_refused_alike(pair: Pair, kind: type[
 
     assert isinstance(real, status_pb2.Status)
     assert fake == real
+
+
+@pytest.mark.parametrize("priority", ["urgent", "BATCH", ""])
+async def test_a_wrong_priority_is_refused_alike(pair: Pair, priority: str) -> None:
+    request = recommend()
+
+    real, fake = await pair.call(
+        type(request), request.SerializeToString(), (("x-recserve-priority", priority),)
+    )
+
+    assert isinstance(real, status_pb2.Status)
+    assert fake == real
+
+
+@pytest.mark.parametrize("authorization", [None, f"Bearer {TOKEN}x", "Basic c2hvcA=="])
+async def test_who_does_not_bear_the_token_is_refused_alike(
+    tmp_path: Path, authorization: str | None
+) -> None:
+    request = recommend()
+    metadata = () if authorization is None else (("authorization", authorization),)
+    async with both_running(tmp_path, TOKEN) as pair:
+        real, fake = await pair.call(type(request), request.SerializeToString(), metadata)
+
+    assert isinstance(real, status_pb2.Status)
+    assert fake == real
+
+
+async def test_who_bears_the_token_is_answered_by_both(tmp_path: Path) -> None:
+    request = recommend()
+    async with both_running(tmp_path, TOKEN) as pair:
+        answers = await pair.call(
+            type(request), request.SerializeToString(), (("authorization", f"Bearer {TOKEN}"),)
+        )
+
+    assert [len(answer.items) for answer in answers] == [10, 10]
 
 
 async def test_a_message_of_more_than_a_mebibyte_is_refused_alike(pair: Pair) -> None:

@@ -35,7 +35,7 @@ from ._errors import (
 )
 from ._models import HealthStatus, ModelState, ModelVersion
 from ._options import RankItemsOptions, RecommendOptions, SimilarItemsOptions
-from ._questions import Diversity, Event, EventType, Filter, HistoryEntry, ItemView
+from ._questions import Diversity, Event, EventType, Filter, HistoryEntry, ItemView, Priority
 from ._transport.budget import TimeBudget
 from ._transport.config import ChannelConfig, Compression, Tls
 from ._transport.hooks import Call, CallHook
@@ -84,6 +84,7 @@ __all__ = [
     "NotPersonalError",
     "OverloadedError",
     "PermissionDeniedError",
+    "Priority",
     "RankItemsOptions",
     "RankedItems",
     "RecommendOptions",

@@ -46,13 +46,14 @@ class AsyncRecommenderClient(AsyncConnectedClient):
             **options: The rest of the question, as in `RecommendOptions`: `k=5`.
 
         Raises:
-            NotFoundError: the server does not serve `model`, or not in `model_version`, or nothing
-                is known of who asks and `strict` is set.
+            NotFoundError: the server does not serve `model`, or not in `model_version` or under
+                `model_label`, or nothing is known of who asks and `strict` is set.
             UnsupportedError: the model was exported without what the request needs.
             OverloadedError: the server's queue is full; wait `retry_after_s`.
         """
         request = _requests.recommend_request(user_id, options)
-        response = await self._calls.run(methods.RECOMMEND, request, timeout_s)
+        metadata = _requests.call_metadata(options)
+        response = await self._calls.run(methods.RECOMMEND, request, timeout_s, metadata)
         return _convert.recommendation(request, response)
 
     async def more(
@@ -98,7 +99,8 @@ class AsyncRecommenderClient(AsyncConnectedClient):
             RecommenderError: what else `recommend` raises.
         """
         request = _requests.batch_recommend_request(user_ids, options)
-        response = await self._calls.run(methods.BATCH_RECOMMEND, request, timeout_s)
+        metadata = _requests.call_metadata(options)
+        response = await self._calls.run(methods.BATCH_RECOMMEND, request, timeout_s, metadata)
         return _convert.recommendations(request, response)
 
     def recommend_many(
@@ -118,11 +120,12 @@ class AsyncRecommenderClient(AsyncConnectedClient):
         that the calls under way end at once.
         """
         plan = Many(users_per_call, concurrency, timeout_s, on_progress)
+        metadata = _requests.call_metadata(options)
 
         async def ask(users: Sequence[str]) -> tuple[Recommendation, ...]:
             request = _requests.batch_recommend_request(users, options)
             response = await self._calls.run(
-                methods.BATCH_RECOMMEND, request, timeout_s, is_patient=True
+                methods.BATCH_RECOMMEND, request, timeout_s, metadata, is_patient=True
             )
             return _convert.recommendations(request, response)
 
@@ -146,7 +149,8 @@ class AsyncRecommenderClient(AsyncConnectedClient):
             **options: The rest of the question, as in `SimilarItemsOptions`: `k=5`.
         """
         request = _requests.similar_items_request(item_ids, options)
-        response = await self._calls.run(methods.FIND_SIMILAR_ITEMS, request, timeout_s)
+        metadata = _requests.call_metadata(options)
+        response = await self._calls.run(methods.FIND_SIMILAR_ITEMS, request, timeout_s, metadata)
         return _convert.similar_items(request, response)
 
     async def rank_items(
@@ -167,7 +171,8 @@ class AsyncRecommenderClient(AsyncConnectedClient):
             **options: The rest of the question, as in `RankItemsOptions`: `explain=True`.
         """
         request = _requests.rank_items_request(item_ids, user_id, options)
-        response = await self._calls.run(methods.RANK_ITEMS, request, timeout_s)
+        metadata = _requests.call_metadata(options)
+        response = await self._calls.run(methods.RANK_ITEMS, request, timeout_s, metadata)
         return _convert.ranked_items(request, response)
 
     async def record_events(

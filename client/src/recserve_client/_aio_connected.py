@@ -53,8 +53,8 @@ class AsyncConnectedClient:
         """Describes one model version.
 
         Args:
-            name: Name of the model; empty means the one that the server serves.
-            version: Version of the model; 0 means the one that is serving.
+            name: Name of the model; empty means the server's first.
+            version: Version of the model; 0 means the one that answers by default.
             timeout_s: Seconds that the call may take; None means the client's default.
 
         Raises:

@@ -54,13 +54,14 @@ class RecommenderClient(ConnectedClient):
             **options: The rest of the question, as in `RecommendOptions`: `k=5`.
 
         Raises:
-            NotFoundError: the server does not serve `model`, or not in `model_version`, or nothing
-                is known of who asks and `strict` is set.
+            NotFoundError: the server does not serve `model`, or not in `model_version` or under
+                `model_label`, or nothing is known of who asks and `strict` is set.
             UnsupportedError: the model was exported without what the request needs.
             OverloadedError: the server's queue is full; wait `retry_after_s`.
         """
         request = _requests.recommend_request(user_id, options)
-        response = self._calls.run(methods.RECOMMEND, request, timeout_s)
+        metadata = _requests.call_metadata(options)
+        response = self._calls.run(methods.RECOMMEND, request, timeout_s, metadata)
         return _convert.recommendation(request, response)
 
     def more(
@@ -118,7 +119,8 @@ class RecommenderClient(ConnectedClient):
             RecommenderError: what else `recommend` raises.
         """
         request = _requests.batch_recommend_request(user_ids, options)
-        response = self._calls.run(methods.BATCH_RECOMMEND, request, timeout_s)
+        metadata = _requests.call_metadata(options)
+        response = self._calls.run(methods.BATCH_RECOMMEND, request, timeout_s, metadata)
         return _convert.recommendations(request, response)
 
     def recommend_many(
@@ -135,7 +137,8 @@ class RecommenderClient(ConnectedClient):
 
         Recommendations come in the order of the users, while further calls are under way. A call
         that the server refuses with the advice to come back later is made again, within its
-        timeout. Closing the iterator before its end cancels what is under way.
+        timeout. Closing the iterator before its end cancels what is under way. An overloaded server
+        answers interactive calls first, unless `priority` says that these are.
 
         Args:
             user_ids: The users, each as for `recommend`; read as they are needed, so that there
@@ -152,10 +155,13 @@ class RecommenderClient(ConnectedClient):
                 have been answered; a note on it says which users it was about.
         """
         plan = Many(users_per_call, concurrency, timeout_s, on_progress)
+        metadata = _requests.call_metadata(options)
 
         def ask(users: Sequence[str]) -> tuple[Recommendation, ...]:
             request = _requests.batch_recommend_request(users, options)
-            response = self._calls.run(methods.BATCH_RECOMMEND, request, timeout_s, is_patient=True)
+            response = self._calls.run(
+                methods.BATCH_RECOMMEND, request, timeout_s, metadata, is_patient=True
+            )
             return _convert.recommendations(request, response)
 
         return answers_in_order(ask, user_ids, plan)
@@ -178,7 +184,8 @@ class RecommenderClient(ConnectedClient):
             **options: The rest of the question, as in `SimilarItemsOptions`: `k=5`.
         """
         request = _requests.similar_items_request(item_ids, options)
-        response = self._calls.run(methods.FIND_SIMILAR_ITEMS, request, timeout_s)
+        metadata = _requests.call_metadata(options)
+        response = self._calls.run(methods.FIND_SIMILAR_ITEMS, request, timeout_s, metadata)
         return _convert.similar_items(request, response)
 
     def rank_items(
@@ -199,7 +206,8 @@ class RecommenderClient(ConnectedClient):
             **options: The rest of the question, as in `RankItemsOptions`: `explain=True`.
         """
         request = _requests.rank_items_request(item_ids, user_id, options)
-        response = self._calls.run(methods.RANK_ITEMS, request, timeout_s)
+        metadata = _requests.call_metadata(options)
+        response = self._calls.run(methods.RANK_ITEMS, request, timeout_s, metadata)
         return _convert.ranked_items(request, response)
 
     def record_events(

@@ -149,6 +149,9 @@ def model_version(model: model_pb.Model) -> ModelVersion:
         create_time=_datetime(model.create_time) if model.HasField("create_time") else None,
         load_time=_datetime(model.load_time) if model.HasField("load_time") else None,
         max_k=model.max_k,
+        labels=tuple(model.labels),
+        canary_percent=model.canary_percent,
+        golden_overlap=model.golden_overlap if model.HasField("golden_overlap") else None,
     )
 
 

@@ -35,6 +35,10 @@ _EVENT_TYPES: Final[Mapping[object, feedback_pb.EventType.ValueType]] = {
 }
 
 
+_NO_FIELDS: Final = frozenset({"priority"})
+"""Options that go beside the message."""
+
+
 class _Texts(Protocol):
     def append(self, value: str, /) -> None: ...
 
@@ -60,13 +64,15 @@ def filled(message: _Request, place: str = "", /, **fields: object) -> _Request:
 
 
 def with_options(message: _Request, options: Mapping[str, object], place: str = "") -> _Request:
-    """Sets the fields that `options` name and returns `message`.
+    """Sets the fields that `options` name and returns `message`; `priority` is none of them.
 
     Raises:
         InvalidRequestError: as `filled` does.
         TypeError: the message has no field of some name.
     """
     for name, value in options.items():
+        if name in _NO_FIELDS:
+            continue
         if name not in message.DESCRIPTOR.fields_by_name:
             raise TypeError(f"there is no option {name!r} for a {message.DESCRIPTOR.name}")
         if name not in _WRITERS:

@@ -2,7 +2,7 @@
 
     RecommenderError               base; also what has no class of its own
       +- InvalidRequestError       the request can never succeed   (also a ValueError)
-      +- NotFoundError             no such model, no such item
+      +- NotFoundError             no such model, label or item
       |    +- NotPersonalError     a personal ranking was wanted, there is none
       |    +- ModelRetiredError    the version that must answer does not serve
       +- UnsupportedError          the server or its model cannot do this
@@ -71,7 +71,11 @@ class InvalidRequestError(RecommenderError, ValueError):
 
 
 class NotFoundError(RecommenderError):
-    """The server has no such model, or the model none of the items; `list_models` tells which."""
+    """The server has no such model, the model no version so labelled, or none of the items.
+
+    `reason` tells which: `MODEL_UNKNOWN`, `LABEL_UNKNOWN` (ask again without the label) or
+    `ITEM_UNKNOWN`; `list_models` tells which models and labels there are.
+    """
 
 
 class NotPersonalError(NotFoundError):

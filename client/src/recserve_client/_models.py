@@ -66,3 +66,11 @@ class ModelVersion:
     """When the server finished loading the version, in UTC; None if it did not."""
     max_k: int
     """Largest `k` that the server accepts for this model."""
+    labels: tuple[str, ...] = ()
+    """What the version is to callers: "stable" if it answers by default, "canary" if it answers a
+    share of users instead; none if it does neither."""
+    canary_percent: float = 0.0
+    """Share of users that the version answers as canary, from 0 to 100; 0 if it is none."""
+    golden_overlap: float | None = None
+    """Mean share, from 0 to 1, of the items expected at export that the version answered to its
+    golden queries when it was loaded; None if it has none or was not loaded."""

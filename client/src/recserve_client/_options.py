@@ -3,16 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from ._questions import Diversity, Filter, HistoryEntry, ItemView
+from ._questions import Diversity, Filter, HistoryEntry, ItemView, Priority
 
 
 class _AnswerOptions(TypedDict, total=False):
     model: str
-    """Name of the model to ask; empty, the default, means the one that the server serves."""
+    """Name of the model to ask; empty, the default, means the server's first."""
     model_version: int
-    """Version of the model that must answer; 0, the default, means the one that serves."""
+    """Version of the model that must answer, of those that are loaded; 0, the default, means any.
+    """
+    model_label: str
+    """Label of the version that must answer, "stable" or "canary". Empty, the default, means what
+    the canary's share says of the user; without a user, and for similar items, "stable". Not
+    together with `model_version`."""
     view: ItemView
     """How much to tell of each item; `ItemView.BASIC` by default."""
+    priority: Priority | None
+    """Whom the server answers first when it cannot answer all at once. None, the default, means
+    `Priority.BATCH` for `recommend_batch` and `recommend_many`, else `Priority.INTERACTIVE`."""
 
 
 class _SelectionOptions(TypedDict, total=False):
@@ -49,7 +57,8 @@ class RecommendOptions(_SelectionOptions, _AskerOptions, _AnswerOptions, total=F
     * What may come back: `k`, `include_seen`, `excluded_item_ids`, `allowed_item_ids`, `filters`.
     * In which order: `diversity`.
     * How much is told: `view`, `explain`.
-    * Which model answers: `model`, `model_version`.
+    * Which model answers: `model`, `model_version`, `model_label`.
+    * How urgent it is: `priority`.
     """
 
     include_seen: bool
@@ -62,14 +71,14 @@ class RecommendOptions(_SelectionOptions, _AskerOptions, _AnswerOptions, total=F
 class SimilarItemsOptions(_SelectionOptions, _AnswerOptions, total=False):
     """What `find_similar_items` takes besides items.
 
-    `k`, `excluded_item_ids`, `allowed_item_ids`, `filters`, `view`, `model` and `model_version`, as
-    in `RecommendOptions`.
+    `k`, `excluded_item_ids`, `allowed_item_ids`, `filters`, `view`, `model`, `model_version`,
+    `model_label` and `priority`, as in `RecommendOptions`.
     """
 
 
 class RankItemsOptions(_AskerOptions, _AnswerOptions, total=False):
     """What `rank_items` takes besides items and user.
 
-    `history`, `features`, `strict`, `view`, `explain`, `model` and `model_version`, as in
-    `RecommendOptions`.
+    `history`, `features`, `strict`, `view`, `explain`, `model`, `model_version`, `model_label` and
+    `priority`, as in `RecommendOptions`.
     """

@@ -28,6 +28,16 @@ class ItemView(StrEnum):
     """Besides, attributes and the percentile of the score."""
 
 
+class Priority(StrEnum):
+    """Whom an overloaded server answers first."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for the answer."""
+    BATCH = "batch"
+    """Nobody does: it takes the room that interactive calls leave, and loses its place to them when
+    the queue is full."""
+
+
 class EventType(StrEnum):
     """What a user did with an item."""
 

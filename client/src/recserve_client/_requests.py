@@ -1,4 +1,4 @@
-"""Arguments to protobuf requests; pure.
+"""Arguments to protobuf requests, and to what is sent beside them; pure.
 
 Only what cannot be sent is refused here: a wrong type, a number too large for its field. All else
 is the server's to judge.
@@ -13,11 +13,15 @@ from recserve.v1 import recommendation_service_pb2 as recommendation_pb
 
 from . import _encode
 from ._encode import filled
-from ._errors import InvalidRequestError, violating
+from ._errors import InvalidRequestError, refusal, violating
+from ._questions import Priority
 from ._types import Recommendation
 
 MAX_EXCLUDED: Final = 1000
 """Excluded items that the contract allows in one request."""
+
+PRIORITY_KEY: Final = "x-recserve-priority"
+"""Metadata key by which a call tells how urgent it is."""
 
 _DEFAULTS: Final[Mapping[str, object]] = {"k": 10}
 _USER_IDS: Final = "a sequence of user ids"
@@ -81,6 +85,8 @@ def more_request(
     request.excluded_item_ids.extend(excluded)
     request.model = recommendation.model_name
     request.model_version = recommendation.model_version
+    # By now another version may have the label, and only one of the two may be given.
+    request.ClearField("model_label")
     return request if k is None else filled(request, k=k)
 
 
@@ -120,6 +126,20 @@ def get_model_request(name: str, version: int) -> model_pb.GetModelRequest:
 def list_models_request(page_token: str = "") -> model_pb.ListModelsRequest:
     """Builds the question for one page."""
     return model_pb.ListModelsRequest(page_token=page_token)
+
+
+def call_metadata(options: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Returns what goes beside a request, as pairs of key and value.
+
+    Raises:
+        InvalidRequestError: `priority` is none.
+    """
+    priority = options.get("priority")
+    if priority is None:
+        return ()
+    if not isinstance(priority, str) or priority not in list(Priority):
+        raise refusal("priority", priority, f"one of {', '.join(Priority)}")
+    return ((PRIORITY_KEY, Priority(priority).value),)
 
 
 def _name_user(

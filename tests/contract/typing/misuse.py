@@ -21,6 +21,9 @@ client.recommend("42", 5)  # wrong: options go by name
 client.recommend("42", filters=["genres any Drama"])  # wrong: filters are objects
 client.recommend("42", view="full")  # wrong: a view is an ItemView
 client.recommend("42", history=[50])  # wrong: items are text or entries
+client.recommend("42", model_label=3)  # wrong: a label is text
+client.recommend("42", priority="batch")  # wrong: a priority is a Priority
+client.get_model(label="canary")  # wrong: a model is asked for by version
 client.find_similar_items("50", include_seen=True)  # wrong: there is nobody who has seen
 client.rank_items(["50"], k=5)  # wrong: all are ranked
 client.rank_items(["50"], "42")  # wrong: the user goes by name

@@ -16,6 +16,7 @@ from recserve_client import (
     HistoryEntry,
     ItemView,
     OverloadedError,
+    Priority,
     Recommendation,
     RecommenderClient,
     RecommendOptions,
@@ -51,7 +52,12 @@ def blocking() -> list[str]:
             filters=[Filter.any_of("genres", ["Drama"]), Filter.between("year", 1990)],
             diversity=Diversity(0.3, caps={"genres": 2}),
             strict=True,
+            model_label="stable",
+            priority=Priority.BATCH,
         )
+        labels: tuple[str, ...] = client.get_model().labels
+        client.find_similar_items("50", model_label=labels[0], priority=None)
+        client.rank_items(["50"], user_id="42", model_label="canary", priority=Priority.INTERACTIVE)
         more: Recommendation = client.more(found, 10)
         client.record_events([Event("42", "50", EventType.RATING, rating=left_s)])
         try:
@@ -72,7 +78,7 @@ async def through_asyncio() -> int | None:
     async with AsyncRecommenderClient("localhost:8500", hooks=[TracingHook()]) as client:
         async for each in client.recommend_many(users(), concurrency=2, on_progress=print):
             print(each.model_version)
-        found = await client.recommend_batch(["1", "2"], k=5)
+        found = await client.recommend_batch(["1", "2"], k=5, priority=Priority.INTERACTIVE)
         return found[0].items[0].explanation is None or None
 
 

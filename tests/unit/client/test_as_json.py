@@ -158,6 +158,7 @@ def test_models_have_every_field() -> None:
         create_time=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         load_time=None,
         max_k=500,
+        labels=("stable",),
     )
 
     (written,) = json.loads(as_json.models([model]))["models"]
@@ -166,6 +167,7 @@ def test_models_have_every_field() -> None:
     assert written["state"] == "serving"
     assert written["create_time"] == "2026-01-02T03:04:05+00:00"
     assert written["load_time"] is None
+    assert (written["labels"], written["golden_overlap"]) == (["stable"], None)
 
 
 def test_health_names_what_was_asked() -> None:

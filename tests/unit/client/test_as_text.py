@@ -1,5 +1,3 @@
-from datetime import UTC, datetime
-
 import pytest
 
 from recserve_client import (
@@ -7,8 +5,6 @@ from recserve_client import (
     Explanation,
     FallbackReason,
     HealthStatus,
-    ModelState,
-    ModelVersion,
     RankedItems,
     Recommendation,
     RecommendationSource,
@@ -40,26 +36,6 @@ def popular(**changes) -> dict[str, object]:
         "source": RecommendationSource.POPULARITY,
         "fallback_reason": FallbackReason.NOTHING_KNOWN,
     } | changes
-
-
-def model(**changes) -> ModelVersion:
-    fields = {
-        "name": "films",
-        "version": 3,
-        "state": ModelState.SERVING,
-        "state_message": "",
-        "kind": "collaborative",
-        "index": "exact",
-        "user_count": 943,
-        "item_count": 1682,
-        "embedding_dimension": 32,
-        "dataset": "ml-100k",
-        "test_metrics": {"recall@10": 0.25},
-        "create_time": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-        "load_time": None,
-        "max_k": 500,
-    }
-    return ModelVersion(**(fields | changes))
 
 
 def test_a_personal_ranking_is_a_header_and_an_aligned_table() -> None:
@@ -114,22 +90,6 @@ def test_control_characters_of_a_title_do_not_reach_the_terminal() -> None:
     text = as_text.recommendation(personal(ScoredItem("1", 1.0, "\x1b[31mred\nline")))
 
     assert text.endswith("?[31mred?line")
-
-
-def test_models_are_a_table_and_a_refused_one_tells_why() -> None:
-    refused = model(
-        version=12, state=ModelState.REFUSED, state_message="bad index", create_time=None
-    )
-
-    assert as_text.models([model(), refused]).splitlines() == [
-        "NAME   VERSION  STATE    KIND           INDEX  USERS  ITEMS  CREATED            NOTE",
-        "films        3  serving  collaborative  exact    943   1682  2026-01-02 03:04Z",
-        "films       12  refused  collaborative  exact    943   1682                     bad index",
-    ]  # fmt: skip
-
-
-def test_no_models_are_said_to_be_none() -> None:
-    assert as_text.models([]) == "the server has no models"
 
 
 def test_health_names_what_was_asked() -> None:

@@ -176,6 +176,9 @@ def test_a_model_keeps_every_field_and_its_times_are_aware() -> None:
         create_time=Timestamp(seconds=1_700_000_000),
         load_time=Timestamp(seconds=1_700_000_060, nanos=500_000_000),
         max_k=500,
+        labels=["stable", "canary"],
+        canary_percent=12.5,
+        golden_overlap=0.0,
     )
 
     assert _convert.model_version(model) == ModelVersion(
@@ -193,6 +196,9 @@ def test_a_model_keeps_every_field_and_its_times_are_aware() -> None:
         create_time=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
         load_time=datetime(2023, 11, 14, 22, 14, 20, 500_000, tzinfo=UTC),
         max_k=500,
+        labels=("stable", "canary"),
+        canary_percent=12.5,
+        golden_overlap=0.0,
     )
 
 
@@ -202,10 +208,11 @@ def test_model_version_has_all_fields_of_the_message() -> None:
     assert ours == [field.name for field in model_pb.Model.DESCRIPTOR.fields]
 
 
-def test_absent_times_are_none() -> None:
+def test_what_a_model_does_not_tell_is_none() -> None:
     model = _convert.model_version(model_pb.Model(name="films", version=3))
 
-    assert (model.create_time, model.load_time) == (None, None)
+    assert (model.create_time, model.load_time, model.golden_overlap) == (None, None, None)
+    assert (model.labels, model.canary_percent) == ((), 0.0)
 
 
 def test_numbers_of_a_newer_contract_become_unknown() -> None:

@@ -54,6 +54,7 @@ def caught_by(ask, **kwargs) -> RecommenderError:
         (Code.INVALID_ARGUMENT, InvalidRequestError, [INVALID], "INVALID_FIELDS", None),
         (Code.NOT_FOUND, NotFoundError, [info("MODEL_UNKNOWN", name="x")], "MODEL_UNKNOWN", None),
         (Code.NOT_FOUND, NotFoundError, [info("ITEM_UNKNOWN")], "ITEM_UNKNOWN", None),
+        (Code.NOT_FOUND, NotFoundError, [info("LABEL_UNKNOWN")], "LABEL_UNKNOWN", None),
         (Code.NOT_FOUND, NotPersonalError, [info("NOT_PERSONAL")], "NOT_PERSONAL", None),
         (Code.NOT_FOUND, ModelRetiredError, [info("VERSION_RETIRED")], "VERSION_RETIRED", None),
         (Code.FAILED_PRECONDITION, UnsupportedError, [info("NOT_IN_MODEL")], "NOT_IN_MODEL", None),

@@ -39,12 +39,29 @@ def _environ(server, monkeypatch):
         (["--user", "42", "--strict", "--explain", "--view", "full", "--model-version", "7"],
          {"user_id": "42", "strict": True, "explain": True, "view": pb.ITEM_VIEW_FULL,
           "model_version": 7}),
+        (["--user", "42", "--model", "films", "--model-label", "canary"],
+         {"user_id": "42", "model": "films", "model_label": "canary"}),
     ],
 )  # fmt: skip
 def test_flags_of_recommend_become_fields(server, flags, fields) -> None:
     assert main(["recommend", *flags]) == 0
 
     assert server.requests == [pb.RecommendRequest(k=10, **fields)]
+
+
+@pytest.mark.parametrize("command", [["similar", "50"], ["rank", "--user", "42", "50"]])
+def test_other_questions_take_a_label_too(server, command) -> None:
+    assert main([*command, "--model-label", "stable"]) == 0
+
+    assert [request.model_label for request in server.requests] == ["stable"]
+
+
+def test_a_label_beside_a_version_is_wrong_usage(capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["recommend", "--user", "42", "--model-version", "7", "--model-label", "canary"])
+
+    assert caught.value.code == 2
+    assert "--model-label: not allowed with argument --model-version" in capsys.readouterr().err
 
 
 def test_the_flags_hold_for_all_users_of_a_batch(server) -> None:

@@ -95,6 +95,14 @@ def test_a_next_page_asks_the_same_question_of_the_version_that_answered(catalog
     assert second == expected
 
 
+def test_a_next_page_comes_from_the_version_that_answered_whatever_its_label(server, walk) -> None:
+    walk(lambda client: client.recommend("42", model_label="canary"), [None])
+
+    first, second = server.requests
+    assert (first.model_label, first.model_version) == ("canary", 0)
+    assert (second.model_label, second.model_version) == ("", 3)
+
+
 def test_an_item_that_was_excluded_and_shown_is_excluded_once(server, walk) -> None:
     walk(lambda client: client.recommend("42", excluded_item_ids=["50", "1", "1"]), [None])
 

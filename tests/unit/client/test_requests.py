@@ -12,6 +12,7 @@ from recserve_client import (
     HistoryEntry,
     InvalidRequestError,
     ItemView,
+    Priority,
     RankItemsOptions,
     RecommendOptions,
     SimilarItemsOptions,
@@ -44,6 +45,8 @@ def refused(call, *arguments) -> tuple[str, str]:
         ({"k": 3}, {"k": 3}),
         ({"model": "films"}, {"model": "films"}),
         ({"model_version": 2**53}, {"model_version": 2**53}),
+        ({"model_label": "canary"}, {"model_label": "canary"}),
+        ({"priority": Priority.BATCH}, {}),
         ({"include_seen": True}, {"include_seen": True}),
         ({"strict": True}, {"strict": True}),
         ({"explain": True}, {"explain": True}),
@@ -128,7 +131,7 @@ def test_every_option_has_its_field(options, fields) -> None:
 def test_the_options_are_the_fields_of_the_message(options, message, explicit) -> None:
     fields = {field.name for field in message.DESCRIPTOR.fields}
 
-    assert set(options.__annotations__) == fields - explicit
+    assert set(options.__annotations__) == fields - explicit | {"priority"}
     assert not options.__required_keys__
 
 
@@ -159,6 +162,7 @@ def test_an_option_that_a_call_does_not_have_is_a_type_error(call, arguments) ->
         ({"k": 2**31}, "k", "is 2147483648, must be an int of 32 bits"),
         ({"k": 1.5}, "k", "is 1.5, must be an int of 32 bits"),
         ({"model": 7}, "model", "is 7, must be a str"),
+        ({"model_label": 7}, "model_label", "is 7, must be a str"),
         ({"model_version": 2**63}, "model_version", f"is {2**63}, must be an int of 64 bits"),
         ({"include_seen": "no"}, "include_seen", "is 'no', must be a bool"),
         ({"strict": None}, "strict", "is None, must be a bool"),

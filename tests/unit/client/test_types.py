@@ -47,6 +47,9 @@ def model_version() -> ModelVersion:
         create_time=None,
         load_time=None,
         max_k=500,
+        labels=("canary",),
+        canary_percent=5.0,
+        golden_overlap=0.998,
     )
 
 
@@ -130,6 +133,10 @@ def test_what_was_asked_goes_along_when_a_recommendation_is_copied() -> None:
     copies = [copy.deepcopy(asked), pickle.loads(pickle.dumps(asked))]
 
     assert [each._request for each in copies] == [b"asked", b"asked"]
+
+
+def test_a_model_version_prints_with_its_labels() -> None:
+    assert "labels=('canary',), canary_percent=5.0, golden_overlap=0.998" in repr(model_version())
 
 
 def test_enums_read_as_lower_case_text() -> None:

@@ -1,6 +1,7 @@
 """What the command line prints for people; pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from recserve_client._models import HealthStatus, ModelVersion
 from recserve_client._types import (
@@ -14,6 +15,8 @@ from recserve_client._types import (
     ScoredItem,
     SimilarItems,
 )
+
+_Row = TypeVar("_Row")
 
 
 def recommendation(recommendation: Recommendation) -> str:
@@ -63,22 +66,28 @@ def models(models: Sequence[ModelVersion]) -> str:
     """A table of the models; the note says why a version was refused."""
     if not models:
         return "the server has no models"
-    header = ("NAME", "VERSION", "STATE", "KIND", "INDEX", "USERS", "ITEMS", "CREATED", "NOTE")
-    rows = [
+    columns: list[tuple[str, Callable[[ModelVersion], str]]] = [
+        ("NAME", lambda model: model.name),
+        ("VERSION", lambda model: str(model.version)),
+        ("STATE", lambda model: str(model.state)),
+        ("LABELS", _labels),
+        ("KIND", lambda model: model.kind),
+        ("INDEX", lambda model: model.index),
+        ("USERS", lambda model: str(model.user_count)),
+        ("ITEMS", lambda model: str(model.item_count)),
         (
-            model.name,
-            str(model.version),
-            str(model.state),
-            model.kind,
-            model.index,
-            str(model.user_count),
-            str(model.item_count),
-            f"{model.create_time:%Y-%m-%d %H:%M}Z" if model.create_time else "",
-            model.state_message,
-        )
-        for model in models
+            "CREATED",
+            lambda model: f"{model.create_time:%Y-%m-%d %H:%M}Z" if model.create_time else "",
+        ),
+        ("GOLDEN", lambda model: _number(model.golden_overlap, 3)),
+        ("NOTE", lambda model: model.state_message),
     ]
-    return "\n".join(_table(header, rows, right={1, 5, 6}))
+    shown = _shown(columns, models, optional={"LABELS", "GOLDEN"})
+    header = tuple(name for name, _ in shown)
+    numbers = {"VERSION", "USERS", "ITEMS", "GOLDEN"}
+    right = {place for place, name in enumerate(header) if name in numbers}
+    rows = list(zip(*(cells for _, cells in shown), strict=True))
+    return "\n".join(_table(header, rows, right=right))
 
 
 def health(service: str, status: HealthStatus) -> str:
@@ -142,17 +151,26 @@ def _ranking(lines: Sequence[str], items: Sequence[ScoredItem], precision: int) 
         ("PERCENTILE", lambda item: _number(item.percentile, 1)),
         ("TITLE", lambda item: item.title),
     ]
-    shown = [
-        (name, [cell(item) for item in items])
-        for name, cell in columns
-        if name not in ("RETRIEVAL", "PERCENTILE") or any(map(cell, items))
-    ]
+    shown = _shown(columns, items, optional={"RETRIEVAL", "PERCENTILE"})
     header = ("RANK", *(name for name, _ in shown))
     ranks = map(str, range(1, len(items) + 1))
     rows = list(zip(ranks, *(cells for _, cells in shown), strict=True))
     head, *body = _table(header, rows, right={0, *range(2, len(header) - 1)})
     below = ([row, *_details(item)] for row, item in zip(body, items, strict=True))
     return "\n".join([*lines, "", head, *(line for block in below for line in block)])
+
+
+def _labels(model: ModelVersion) -> str:
+    shares = {"canary": f"canary {model.canary_percent:g}%"}
+    return ", ".join(shares.get(label, label) for label in model.labels)
+
+
+def _shown(
+    columns: Sequence[tuple[str, Callable[[_Row], str]]], rows: Sequence[_Row], optional: set[str]
+) -> list[tuple[str, list[str]]]:
+    """Returns the columns with their cells; optional ones only if any row has something there."""
+    filled = [(name, list(map(cell, rows))) for name, cell in columns]
+    return [(name, cells) for name, cells in filled if name not in optional or any(cells)]
 
 
 def _number(number: float | None, precision: int) -> str:

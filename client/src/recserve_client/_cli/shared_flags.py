@@ -115,13 +115,21 @@ def answer_flags() -> argparse.ArgumentParser:
         "the score (default: basic)",
     )
     answer.add_argument(
-        "--model", default="", metavar="NAME", help="model to ask (default: the one served)"
+        "--model", default="", metavar="NAME", help="model to ask (default: the server's first)"
     )
-    answer.add_argument(
+    version = answer.add_mutually_exclusive_group()
+    version.add_argument(
         "--model-version",
         type=flags.positive_int,
         metavar="N",
-        help="version that must answer (default: the one served)",
+        help="version that must answer (default: any)",
+    )
+    version.add_argument(
+        "--model-label",
+        default="",
+        metavar="LABEL",
+        help="label of the version that must answer, stable or canary (default: canary for its "
+        "share of users, else stable)",
     )
     return answer
 

@@ -16,7 +16,7 @@ from .budget import TimeBudget, current_budget
 from .channel import open_aio_channel
 from .methods import Method
 from .outcome import FAILURES, cancelled, closed_error, translated
-from .shared import Attempts, Policy
+from .shared import Attempts, Metadata, Policy
 from .stopping import Stop, Watched, watching
 
 Request = TypeVar("Request")
@@ -46,11 +46,13 @@ class AsyncCalls:
         method: Method[Request, Response],
         request: Request,
         timeout_s: float | None = None,
+        metadata: Metadata = (),
         *,
         is_patient: bool = False,
     ) -> Response:
         """Makes one call; as `BlockingCalls.run`."""
-        if self._policy.is_plain and not is_patient and current_budget() is None:
+        is_plain = self._policy.is_plain and not (metadata or is_patient)
+        if is_plain and current_budget() is None:
             limit_s = self._policy.limit_s(timeout_s, None)
             callable_ = self._callable(method)
             try:
@@ -58,7 +60,7 @@ class AsyncCalls:
             except (*FAILURES, asyncio.CancelledError) as error:
                 self._fail(error, None)
             return response
-        attempts = Attempts.of(self._policy, method, timeout_s, is_patient)
+        attempts = Attempts.of(self._policy, method, timeout_s, metadata, is_patient)
         with attempts.told():
             return await self._repeated(attempts, method, request)
 

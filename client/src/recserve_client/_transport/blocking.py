@@ -16,7 +16,7 @@ from .budget import TimeBudget, current_budget
 from .channel import open_channel
 from .methods import Method
 from .outcome import FAILURES, closed_error, translated
-from .shared import Attempts, Policy
+from .shared import Attempts, Metadata, Policy
 from .stopping import Stop, Watched, watching
 
 Request = TypeVar("Request")
@@ -46,6 +46,7 @@ class BlockingCalls:
         method: Method[Request, Response],
         request: Request,
         timeout_s: float | None = None,
+        metadata: Metadata = (),
         *,
         is_patient: bool = False,
     ) -> Response:
@@ -55,12 +56,14 @@ class BlockingCalls:
             method: What to call.
             request: The question.
             timeout_s: Seconds that it may take; None means the client's default.
+            metadata: What is sent beside the question, as pairs of key and value.
             is_patient: Whether to wait when the server asks for it, whatever the configuration.
 
         Raises:
             RecommenderError: whatever went wrong.
         """
-        if self._policy.is_plain and not is_patient and current_budget() is None:
+        is_plain = self._policy.is_plain and not (metadata or is_patient)
+        if is_plain and current_budget() is None:
             limit_s = self._policy.limit_s(timeout_s, None)
             callable_ = self._callable(method)
             try:
@@ -68,7 +71,7 @@ class BlockingCalls:
             except FAILURES as error:
                 self._fail(error, None)
             return response
-        attempts = Attempts.of(self._policy, method, timeout_s, is_patient)
+        attempts = Attempts.of(self._policy, method, timeout_s, metadata, is_patient)
         with attempts.told():
             return self._repeated(attempts, method, request)
 

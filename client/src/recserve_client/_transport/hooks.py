@@ -30,8 +30,8 @@ class Call:
     timeout_s: float
     """Seconds that the call may take."""
     metadata: dict[str, str] = field(default_factory=dict)
-    """Sent with the call; when it starts, a hook may add to it. Names are in lower case, values in
-    printable ASCII; others make the call raise InvalidRequestError."""
+    """Sent with the call, such as its priority; when it starts, a hook may add to it. Names are in
+    lower case, values in printable ASCII; others make the call raise InvalidRequestError."""
     sent_count: int = 0
     """How often the client sent it: once, and once more for each wait that the server asked for,
     each hedge and each renewed token. What gRPC tries again by itself is not counted."""

@@ -73,7 +73,12 @@ class Attempts:
 
     @classmethod
     def of(
-        cls, policy: Policy, method: Method[Any, Any], timeout_s: float | None, is_patient: bool
+        cls,
+        policy: Policy,
+        method: Method[Any, Any],
+        timeout_s: float | None,
+        metadata: Metadata,
+        is_patient: bool,
     ) -> "Attempts":
         """Begins a call."""
         budget = current_budget()
@@ -83,6 +88,7 @@ class Attempts:
             method=method.name,
             target=policy.target.name,
             timeout_s=limit_s,
+            metadata=dict(metadata),
         )
         is_patient |= policy.config.wait_when_told
         return cls(policy, call, clock() + limit_s, budget, is_patient)

@@ -192,6 +192,9 @@ def _require_served(
         raise _refusals.model_unknown(request.model)
     if request.model_version not in (0, version):
         raise _refusals.version_retired(name, request.model_version, version)
+    # With a version too it is a violation, which is told of later.
+    if request.model_label == "canary" and not request.model_version:
+        raise _refusals.label_unknown(name, request.model_label)
 
 
 def _model(knowledge: Knowledge) -> model_pb.Model:
@@ -208,4 +211,5 @@ def _model(knowledge: Knowledge) -> model_pb.Model:
         create_time=_BIRTH,
         load_time=_BIRTH,
         max_k=knowledge.model.max_k,
+        labels=["stable"],
     )

@@ -11,6 +11,8 @@ from typing import Final, TypeAlias
 from recserve.v1 import feedback_service_pb2 as feedback_pb
 from recserve.v1 import model_service_pb2 as model_pb
 from recserve.v1 import recommendation_service_pb2 as pb
+from recserve_client._questions import Priority
+from recserve_client._requests import PRIORITY_KEY
 
 from ._ids import id_fault
 from ._refusals import Violation
@@ -31,6 +33,7 @@ MAX_FEATURES: Final = 64
 MAX_HISTORY: Final = 1000
 MAX_RANK_ITEMS: Final = 1000
 MAX_SIMILAR_ITEMS: Final = 100
+_LONGEST_LABEL: Final = 32
 _S_PER_DAY: Final = 86_400
 
 
@@ -119,6 +122,14 @@ def list_models_violations(request: model_pb.ListModelsRequest) -> list[Violatio
     return violations
 
 
+def priority_violations(metadata: Mapping[str, str | bytes]) -> list[Violation]:
+    """Checks the priority that came beside a request, if one did."""
+    priority = metadata.get(PRIORITY_KEY, Priority.INTERACTIVE)
+    if priority in list(Priority):
+        return []
+    return [Violation(PRIORITY_KEY, f"is {priority!r}, must be {' or '.join(Priority)}")]
+
+
 def _asker_violations(request: Asking) -> list[Violation]:
     violations = []
     if request.WhichOneof("query") is not None:
@@ -204,6 +215,14 @@ def _address_violations(
     if request.model_version < 0:
         violations.append(
             Violation("model_version", f"is {request.model_version}, must be 1 or more, or 0")
+        )
+    label = request.model_label
+    if label and label not in ("stable", "canary"):
+        told = f"is {label[:_LONGEST_LABEL]!r}, must be stable or canary"
+        violations.append(Violation("model_label", told))
+    elif label and request.model_version:
+        violations.append(
+            Violation("model_label", "is given with model_version, must be given alone")
         )
     return violations
 

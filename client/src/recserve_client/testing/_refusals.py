@@ -121,6 +121,16 @@ def version_retired(name: str, version: int, serving: int) -> RefusedError:
     )
 
 
+def label_unknown(name: str, label: str) -> RefusedError:
+    """Refuses a question to a label that no version has."""
+    return RefusedError(
+        grpc.StatusCode.NOT_FOUND,
+        "LABEL_UNKNOWN",
+        f"no version of model {name!r} is labelled {label!r}",
+        metadata={"name": name, "label": label},
+    )
+
+
 def not_personal(fallback_reason: str) -> RefusedError:
     """Refuses who wants no popular items where there is nothing else."""
     return RefusedError(
@@ -151,13 +161,14 @@ def not_ready() -> RefusedError:
     )
 
 
-def token_invalid() -> RefusedError:
-    """Refuses who does not bear the token."""
-    return RefusedError(
-        grpc.StatusCode.UNAUTHENTICATED,
-        "TOKEN_INVALID",
-        "the metadata has no authorization, or not with the right bearer token",
+def unauthenticated(has_authorization: bool) -> RefusedError:
+    """Refuses who does not bear the token, but perhaps another one."""
+    text = (
+        "the authorization is not known here"
+        if has_authorization
+        else "the call has no bearer token"
     )
+    return RefusedError(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", text)
 
 
 def _packed(detail: Message) -> AnyMessage:

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, Message
 
 from recserve_client._questions import Event
 
-from . import _refusals
+from . import _checks, _refusals
 from ._answers import METHODS
 from ._calls import CallLog, ReceivedCall
 from ._catalogue import Catalogue
@@ -32,9 +32,9 @@ class FakeServer:
 
     What is told of it here may be changed at any time, by any thread. It holds up to 32 calls at a
     time; further ones wait unseen. Limits and errors are those of the real server, but for user
-    features, which may have any name, and a history's ratings, which are passed over. Similarity
-    is the share of attribute values in common. Health is answered whatever `fail`, `required_token`
-    and `delay_s` say.
+    features, which may have any name, and a history's ratings, which are passed over. The one model
+    version is "stable"; none is "canary". Similarity is the share of attribute values in common.
+    Health is answered whatever `fail`, `required_token` and `delay_s` say.
     """
 
     def __init__(
@@ -55,8 +55,7 @@ class FakeServer:
                 nobody if `items` are given.
             tls: Secures connections; None means plain text.
             required_token: What callers must bear, as in the metadata `authorization: Bearer
-                TOKEN`; others are refused as UNAUTHENTICATED, TOKEN_INVALID. None means that
-                everybody may call.
+                TOKEN`; others are refused as UNAUTHENTICATED. None means that anybody may call.
             options: Further gRPC server arguments, as in {"grpc.max_receive_message_length": 99}.
 
         Raises:
@@ -271,7 +270,10 @@ class FakeServer:
     def _refusal(self, call: ReceivedCall) -> RefusedError | None:
         if self._is_down:
             return _refusals.not_ready()
-        token = self._required_token
-        if token is not None and call.metadata.get("authorization") != f"Bearer {token}":
-            return _refusals.token_invalid()
+        token, given = self._required_token, call.metadata.get("authorization")
+        if token is not None and given != f"Bearer {token}":
+            return _refusals.unauthenticated(has_authorization=given is not None)
+        violations = _checks.priority_violations(call.metadata)
+        if violations:
+            return _refusals.invalid_fields(violations)
         return self._failures.next(call.method)

@@ -195,7 +195,7 @@ def test_only_who_bears_the_token_is_answered() -> None:
         with pytest.raises(RecommenderError) as caught:
             client.recommend("42")
 
-        assert caught.value.reason == "TOKEN_INVALID"
+        assert caught.value.reason == "UNAUTHENTICATED"
         assert caught.value.__cause__.code() is grpc.StatusCode.UNAUTHENTICATED
         assert client.check_health() == "serving"
 
