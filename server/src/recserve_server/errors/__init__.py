@@ -5,6 +5,7 @@
     |-- MalformedMessage  the bytes are not the message they should be
     |-- UnknownModel      no such model here
     |-- VersionRetired    the version that must answer does not serve
+    |-- LabelUnknown      no version has the label
     |-- UnknownItems      the model knows none of the items
     |-- NotPersonal       the caller wants a personal ranking or none
     |-- NotInModel        the model cannot do what is asked
@@ -34,6 +35,7 @@ from recserve_server.errors.requests import (
 )
 from recserve_server.errors.serving import (
     EventsDisabled,
+    LabelUnknown,
     ModelFailed,
     NotReady,
     StoreUnavailable,
@@ -48,6 +50,7 @@ __all__ = [
     "ExpiredInQueue",
     "FieldViolation",
     "InvalidRequest",
+    "LabelUnknown",
     "MalformedMessage",
     "ModelFailed",
     "NotInModel",

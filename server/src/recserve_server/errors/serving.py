@@ -35,6 +35,19 @@ class VersionRetired(ServingError):
         )
 
 
+class LabelUnknown(ServingError):
+    """No version of the model has the label."""
+
+    code = code_pb2.NOT_FOUND
+    reason = "LABEL_UNKNOWN"
+
+    def __init__(self, name: str, label: str) -> None:
+        super().__init__(
+            f"no version of model {name!r} is labelled {label!r}",
+            metadata={"name": name, "label": label},
+        )
+
+
 class NotReady(RetryLater):
     """No model is loaded yet, or the server is going down; another replica may answer."""
 

@@ -1,0 +1,1 @@
+"""Who may reach the server, and do what there: TLS, callers, permissions."""
