@@ -61,8 +61,14 @@ bench-growth: setup ## measure and plot what larger catalogues cost (BENCH="--si
 bench-sdk: setup ## measure what the SDK costs over gRPC's own stub
 	$(RUN) python benchmarks/sdk.py $(BENCH)
 
+bench-reload: setup ## measure what callers feel of a new version under load
+	$(RUN) python benchmarks/reload.py $(BENCH)
+
 bench-loadtest: setup ## hold the load tester's figures against h2load's
 	$(RUN) python benchmarks/agreement.py $(BENCH)
+
+descriptors: setup ## write build/recserve.pb, what Envoy needs to speak JSON
+	$(RUN) python deploy/envoy/make_descriptors.py build/recserve.pb
 
 diversity: setup ## measure what a more varied list costs in accuracy (MODELS=... DATASET=...)
 	$(RUN) python benchmarks/diversity.py --models $(MODELS) --dataset $(if $(filter auto,$(DATASET)),movielens/100k,$(DATASET)) --data-dir $(DATA_DIR)
@@ -102,4 +108,4 @@ wheels: $(UV) ## build dist/*.whl
 clean: ## remove what the targets made, the environment included
 	rm -rf .venv .tools build dist
 
-.PHONY: help setup demo train serve test test-long test-batcher bench quality bench-growth bench-sdk bench-loadtest diversity check lint format protos protos-check docs wheels clean
+.PHONY: help setup demo train serve test test-long test-batcher bench quality bench-growth bench-sdk bench-loadtest bench-reload descriptors diversity check lint format protos protos-check docs wheels clean

@@ -9,12 +9,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from recserve_client import AsyncRecommenderClient, ChannelConfig, HealthStatus, UnavailableError
-from recserve_server.config import ServerConfig
+from recserve_server.config import EventsConfig, ServerConfig
 from recserve_server.lifecycle import Server, StartError
 from recserve_server.matrix_model import MatrixRetriever, open_matrix
 from recserve_server.testing import open_with, running_server
 
-SERVICES = ["", "recserve.v1.RecommendationService", "recserve.v1.ModelService"]
+READINESS = ["", "recserve.v1.RecommendationService"]
+SERVICES = [*READINESS, "recserve.v1.ModelService"]
 NO_RETRIES = ChannelConfig(max_attempts=1)
 
 
@@ -42,8 +43,10 @@ async def test_while_the_model_loads_calls_are_refused_and_health_says_so(
     await server.start()
     loading = asyncio.create_task(server.load())
     async with AsyncRecommenderClient(server.address, config=NO_RETRIES) as client:
-        for service in SERVICES:
+        for service in READINESS:
             assert await client.check_health(service) is HealthStatus.NOT_SERVING
+        for service in ("liveness", "recserve.v1.ModelService"):
+            assert await client.check_health(service) is HealthStatus.SERVING
         with pytest.raises(UnavailableError) as caught:
             await client.recommend("u0")
         gate.set()
@@ -53,6 +56,37 @@ async def test_while_the_model_loads_calls_are_refused_and_health_says_so(
         assert await client.check_health() is HealthStatus.SERVING
         assert len(await client.recommend("u0", k=1)) == 1
     await server.drain()
+
+
+async def test_feedback_is_served_only_where_events_are_kept(
+    config: ServerConfig, tmp_path: Path
+) -> None:
+    service = "recserve.v1.FeedbackService"
+    keeping = replace(config, events=EventsConfig(location=str(tmp_path / "events.db")))
+    for each, expected in ((config, HealthStatus.NOT_SERVING), (keeping, HealthStatus.SERVING)):
+        async with (
+            running_server(each) as server,
+            AsyncRecommenderClient(server.address) as client,
+        ):
+            assert await client.check_health(service) is expected
+
+
+async def test_a_server_that_drains_is_alive_though_it_takes_no_calls(
+    config: ServerConfig,
+) -> None:
+    server = Server(replace(config, drain_delay_s=0.5), open_with(open_matrix))
+    await server.start()
+    await server.load()
+    async with AsyncRecommenderClient(server.address, config=NO_RETRIES) as client:
+        assert await client.check_health() is HealthStatus.SERVING
+        draining = asyncio.create_task(server.drain())
+        while await client.check_health() is HealthStatus.SERVING:
+            await asyncio.sleep(0.01)
+
+        assert await client.check_health("liveness") is HealthStatus.SERVING
+        for service in SERVICES:
+            assert await client.check_health(service) is HealthStatus.NOT_SERVING
+    await draining
 
 
 async def test_a_watcher_sees_the_server_come_and_go(config: ServerConfig) -> None:

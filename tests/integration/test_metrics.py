@@ -1,9 +1,6 @@
 """What an operator's Prometheus reads of a running server."""
 
 import asyncio
-import socket
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -25,7 +22,7 @@ from recserve_client import (
     OverloadedError,
 )
 from recserve_server.config import ServerConfig
-from recserve_server.lifecycle import Server, StartError
+from recserve_server.lifecycle import Server
 from recserve_server.matrix_model import MatrixRetriever, open_matrix
 from recserve_server.testing import open_with, running_server
 
@@ -154,6 +151,29 @@ async def test_batches_and_padding_are_counted_but_not_those_of_the_warm_up(
     assert scrape.total("recserve_padding_rows_total") == 1
 
 
+async def test_answers_are_counted_by_what_they_were_made_from(
+    server: Server, client: AsyncRecommenderClient
+) -> None:
+    await client.recommend("u0", k=2)
+    await client.recommend("nobody", k=50)
+    await client.rank_items(["i0", "i1"], user_id="u1")
+
+    scrape = Scrape(server)
+    films = {"model": "films", "version": "1"}
+    assert scrape.by("recserve_answers_total", "source", kind="recommend", **films) == {
+        "user_id": 1,
+        "popularity": 1,
+    }
+    assert scrape.by("recserve_answers_total", "source", kind="rank", **films) == {"user_id": 1}
+    assert scrape.by("recserve_fallbacks_total", "reason", **films) == {"unknown_user": 1}
+    assert scrape.total("recserve_short_answers_total", **films) == 1
+    assert scrape.total("recserve_answered_items_total", **films) == 2 + 5 + 2
+    assert scrape.total("recserve_asked_k_sum", **films) == 52
+    assert scrape.total("recserve_model_run_seconds_count", **films) == 3
+    assert scrape.total("recserve_model_items", **films) == 5
+    assert scrape.total("recserve_model_users", **films) == 3
+
+
 async def test_a_full_queue_shows_in_its_depth_and_in_the_reasons(
     server: Server, gate: Gate, client: AsyncRecommenderClient, config: ServerConfig
 ) -> None:
@@ -237,64 +257,11 @@ async def test_metrics_are_there_before_the_model_and_until_the_server_is_gone(
     await server.drain()
 
     assert loading.total("recserve_serving") == 0
-    assert loading.by("recserve_model_info", "name") == {}
+    assert loading.by("recserve_model_info", "model") == {}
     assert loaded.total("recserve_serving") == 1
     model = {"version": "1", "kind": "matrix", "index": "exact"}
-    assert loaded.by("recserve_model_info", "name", **model) == {"films": 1}
+    assert loaded.by("recserve_model_info", "model", **model) == {"films": 1}
     load_time_s = loaded.total("recserve_model_load_time_seconds")
     assert load_time_s >= loaded.total("process_start_time_seconds")
     with pytest.raises(urllib.error.URLError, match="refused"):
         get(server)
-
-
-@pytest.mark.parametrize("path", ["/", "/favicon.ico", "/metrics/", "/metricsx"])
-async def test_nothing_else_is_found_there(server: Server, path: str) -> None:
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        get(server, path)
-
-    assert caught.value.code == 404
-    caught.value.close()
-    assert "recserve_serving" in get(server, "/metrics?by=hand")
-
-
-async def test_there_is_no_listener_unless_it_is_configured(config: ServerConfig) -> None:
-    async with running_server(replace(config, admin_address="")) as server:
-        assert server.admin_address == ""
-
-
-async def test_an_admin_port_in_use_keeps_the_server_from_starting(config: ServerConfig) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"localhost:{taken.getsockname()[1]}"
-        server = Server(replace(config, admin_address=address), open_with(open_matrix))
-
-        with pytest.raises(StartError, match=f"cannot listen on {address} for metrics: is the"):
-            await server.start()
-
-
-async def test_the_admin_port_is_free_again_if_the_other_one_is_in_use(
-    server: Server, config: ServerConfig
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        admin_address = f"127.0.0.1:{found.getsockname()[1]}"
-    late = replace(config, address=server.address, admin_address=admin_address)
-
-    with pytest.raises(StartError, match=f"cannot listen on {server.address}: is the port"):
-        await Server(late, open_with(open_matrix)).start()
-
-    async with running_server(replace(late, address="127.0.0.1:0")) as third:
-        assert third.admin_address == admin_address
-
-
-def test_the_program_tells_an_admin_port_in_use_in_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"localhost:{taken.getsockname()[1]}"
-        command = [sys.executable, "-m", "recserve_server", "--models", str(tmp_path)]
-        command += ["--address", "127.0.0.1:0", "--admin-address", address]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
-
-    assert ran.returncode == 1
-    assert ran.stdout == ""
-    assert ran.stderr == (
-        f"recserve-serve: cannot listen on {address} for metrics: is the port in use? "
-        "--admin-address chooses another, '' none\n"
-    )

@@ -1,30 +1,25 @@
-"""From listening to gone: load, serve until a signal, drain."""
+"""From listening to gone: load, serve and follow the model directory until a signal, drain."""
 
 import asyncio
 import logging
-import os
-import signal
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from typing import Any
 
-from grpc_health.v1 import health_pb2
-
-from recserve_server.admin import AdminListener
-from recserve_server.app import SERVICES, build_app, open_in_process
-from recserve_server.batching.batcher import MicroBatcher
+from recserve_server.admin import AdminListener, Probes
+from recserve_server.app import App, build_app, open_in_process
 from recserve_server.config import ServerConfig
-from recserve_server.errors import NotReady
-from recserve_server.metrics import Readings, build_registry
-from recserve_server.model import ModelRunner
+from recserve_server.control.commands import Commands
+from recserve_server.control.socket import ControlSocket
+from recserve_server.metrics import build_registry
 from recserve_server.models.artifact import VersionPath
-from recserve_server.models.store import OpenModel
-from recserve_server.query import Question
-from recserve_server.stats import BatchStats, PaddingStats
+from recserve_server.models.loading import OpenModel
+from recserve_server.models.store import ModelStore, NoModelError
+from recserve_server.observing.heartbeat import Heartbeat
+from recserve_server.reading import read
+from recserve_server.security.listening import add_port
+from recserve_server.signals import signals
 
 _log = logging.getLogger(__name__)
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class StartError(Exception):
@@ -35,25 +30,42 @@ class Server:
     """One server process's life: `start`, `load`, and in the end `drain`."""
 
     def __init__(self, config: ServerConfig, open_model: OpenModel = open_in_process) -> None:
+        """Wires a server.
+
+        Raises:
+            StartError: the settings name something that cannot be used.
+        """
         self._config = config
         try:
             self._app = build_app(config, open_model)
         except ValueError as error:
             raise StartError(str(error)) from error
-        self._batcher: MicroBatcher[Question, bytes] | None = None
         self._admin: AdminListener | None = None
-        self._is_serving = False
+        self._control: ControlSocket | None = None
+        self._heartbeat = Heartbeat()
         self._tasks: list[asyncio.Task[None]] = []
-        self._draining = False
+        self._following: asyncio.Task[None] | None = None
+        self._look = asyncio.Event()
+        self._look_again = False
         self.address = config.address
         """HOST:PORT; once started, with the port that was picked."""
         self.admin_address = config.admin_address
         """The same of the metrics' listener; empty if there is none."""
 
     @property
+    def app(self) -> App:
+        """Its parts."""
+        return self._app
+
+    @property
+    def store(self) -> ModelStore:
+        """Its models."""
+        return self._app.store
+
+    @property
     def location(self) -> VersionPath:
-        """The version that serves; raises NotReady before one does."""
-        return self._app.store.serving().location
+        """The version that answers by default; raises NotReady before one does."""
+        return self.store.lineup().route(0, "stable", "").version.location
 
     async def start(self) -> None:
         """Listens, with health NOT_SERVING and every call refused as NOT_READY.
@@ -61,60 +73,85 @@ class Server:
         Raises:
             StartError: an address cannot be listened on, or events cannot be kept.
         """
-        await self._open_events()
-        self._start_admin()
         try:
-            port = self._app.server.add_insecure_port(self._config.address)
-        except RuntimeError as error:
-            await self._stop_admin()
-            await self._close_events()
-            reason = f"cannot listen on {self._config.address}: is the port in use?"
-            raise StartError(reason) from error
-        self.address = f"{self._config.address.rpartition(':')[0]}:{port}"
-        await self._set_health(_NOT_SERVING)
+            await self._open_events()
+            self._start_admin()
+            await self._start_control()
+            self._listen()
+        except BaseException:
+            await self._close_doors()
+            raise
+        self._app.health.tell()
         await self._app.server.start()
+        self._spawn(self._heartbeat.run())
+        self._spawn(self._app.health.follow())
 
     async def load(self) -> None:
-        """Loads and warms up a model, then answers with health SERVING.
+        """Loads and warms up what is to be served, then answers with health SERVING.
 
         Raises:
-            NoModelError: no version can be served.
+            NoModelError: of some model no version can be served.
         """
-        runner = await self._open()
-        self._batcher = MicroBatcher(runner, self._config.batching)
-        self._app.recommendations.serve(self._batcher)
-        self._tasks = [
-            asyncio.create_task(self._look_for_hanging(self._batcher)),
-            asyncio.create_task(self._replace_when_gone(self._batcher, runner)),
-        ]
-        await self._set_health(_SERVING)
+        await self.store.load()
+        self._app.health.tell()
+        self.store.on_change(self._look_if_lost)
+        self._following = self._spawn(self._follow_directory())
+
+    def look(self, *, again: bool = False) -> None:
+        """Has the model directory looked at soon; `again` for refused versions, too."""
+        self._look_again |= again
+        self._look.set()
+
+    async def wait_to_look(self) -> None:
+        """Waits until the model directory is to be looked at again."""
+        try:
+            async with asyncio.timeout(self._config.versions.poll_interval_s or None):
+                await self._look.wait()
+        except TimeoutError:
+            return
+        self._look.clear()
 
     async def drain(self) -> None:
         """Turns health to NOT_SERVING, waits the drain delay, then finishes what is in flight."""
-        self._draining = True
-        await self._set_health(_NOT_SERVING)
-        await asyncio.sleep(self._config.drain_delay_s)
+        was_serving = self._app.health.is_serving
+        self._app.health.drain()
+        if self._following is not None:
+            # What is being loaded would come too late.
+            self._following.cancel()
+            await asyncio.wait((self._following,))
+        if was_serving:  # else nobody has to be given time to send calls elsewhere
+            await asyncio.sleep(self._config.drain_delay_s)
+        self._app.health.close()
         await self._app.server.stop(self._config.grace_s)
-        if self._batcher is not None:
-            await self._batcher.close()
-            if self._batcher.hanging:
-                self._runner.kill()  # it would not see that its server has gone
+        await self.store.end()
         for task in self._tasks:
             task.cancel()
-        await self._close_events()
         # Last: until here there is something to see.
-        await self._stop_admin()
+        await self._close_doors()
 
     async def wait_until_failed(self) -> None:
         """Returns only by raising.
 
         Raises:
-            NoModelError: the model process ended and no version could be loaded again.
+            NoModelError: a version that served was lost, and no other can take its place.
         """
         # Not gather: cancelled, it would take the tasks along, which a drain still needs.
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(coroutine)
+        self._tasks.append(task)
+        return task
+
+    def _listen(self) -> None:
+        try:
+            port = add_port(self._app.server, self._config.address, self._app.security.tls)
+        except RuntimeError as error:
+            reason = f"cannot listen on {self._config.address}: is the port in use?"
+            raise StartError(reason) from error
+        self.address = f"{self._config.address.rpartition(':')[0]}:{port}"
 
     async def _open_events(self) -> None:
         if self._app.events is not None:
@@ -123,16 +160,17 @@ class Server:
             except ValueError as error:
                 raise StartError(str(error)) from error
 
-    async def _close_events(self) -> None:
-        if self._app.events is not None:
-            await self._app.events.close()
-
     def _start_admin(self) -> None:
         address = self._config.admin_address
         if not address:
             return
+        registry = build_registry(lambda: read(self._app, self._heartbeat))
+        probes = Probes(
+            is_live=lambda: self._heartbeat.age_s < self._config.batching.watchdog_s,
+            is_ready=lambda: self._app.health.is_serving,
+        )
         try:
-            self._admin = AdminListener(address, build_registry(self._read))
+            self._admin = AdminListener(address, registry, probes)
         except OSError as error:
             reason = (
                 f"cannot listen on {address} for metrics: is the port in use? "
@@ -141,69 +179,59 @@ class Server:
             raise StartError(reason) from error
         self.admin_address = self._admin.address
 
-    async def _stop_admin(self) -> None:
+    async def _start_control(self) -> None:
+        path = self._config.admin_socket
+        if path is None:
+            return
+        control = ControlSocket(path, Commands(self.store).run)
+        try:
+            await control.open()
+        except OSError as error:
+            reason = f"cannot listen on {path} for recserve-serve admin: {error.strerror or error}"
+            raise StartError(reason) from error
+        self._control = control
+
+    async def _close_doors(self) -> None:
+        if self._control is not None:
+            await self._control.close()
+            self._control = None
+        if self._app.events is not None:
+            await self._app.events.close()
         if self._admin is not None:
             await asyncio.to_thread(self._admin.close)
             self._admin = None
+        for observer in self._app.observers:
+            await asyncio.to_thread(observer.close)
 
-    def _read(self) -> Readings:
-        """Returns what metrics are made from; called by the thread of a scrape."""
-        batcher = self._batcher
+    async def _follow_directory(self) -> None:
+        """Looks for new versions every now and then, and when it is told to.
+
+        Raises:
+            NoModelError: some model has none that can be served any more.
+        """
+        while True:
+            await self.wait_to_look()
+            again, self._look_again = self._look_again, False
+            await self._refresh(again=again)
+
+    async def _refresh(self, *, again: bool) -> None:
         try:
-            model = self._app.store.serving()
-        except NotReady:
-            model = None
-        return Readings(
-            calls=self._app.calls,
-            batches=batcher.stats if batcher else BatchStats(),
-            padding=self._runner.padding if batcher else PaddingStats(),
-            queue_depth=batcher.queue_depth if batcher else 0,
-            is_serving=self._is_serving,
-            model=model,
-            events=self._app.events,
-        )
+            await (self.store.reload() if again else self.store.refresh())
+        except (NoModelError, ValueError) as error:
+            # What serves goes on: the directory may be back at the next look.
+            _log.error("the model directory was not looked at", extra={"reason": str(error)})
+        self.store.require_stable()
 
-    async def _open(self) -> ModelRunner:
-        self._runner = await asyncio.to_thread(self._app.store.load)
-        await self._runner.connect()
-        return self._runner
-
-    async def _look_for_hanging(self, batcher: MicroBatcher[Question, bytes]) -> None:
-        told = False
-        while True:
-            await asyncio.sleep(min(1.0, self._config.batching.watchdog_s / 4))
-            batcher.check_hanging()
-            if batcher.hanging != told and not self._draining:
-                told = batcher.hanging
-                await self._set_health(_NOT_SERVING if told else _SERVING)
-                if told:
-                    self._runner.kill()
-
-    async def _replace_when_gone(
-        self, batcher: MicroBatcher[Question, bytes], runner: ModelRunner
-    ) -> None:
-        while True:
-            exit_code = await runner.wait_until_gone()
-            if self._draining:
-                return
-            _log.error("the model process ended, starting another", extra={"code": exit_code})
-            await self._set_health(_NOT_SERVING)
-            runner = await self._open()
-            batcher.replace(runner)
-            if not self._draining:
-                await self._set_health(_SERVING)
-
-    async def _set_health(self, status: int) -> None:
-        self._is_serving = status == _SERVING
-        for service in ("", *SERVICES):
-            await self._app.health.set(service, status)
+    def _look_if_lost(self) -> None:
+        if any(lineup.stable is None for lineup in self.store.lineups):
+            self.look()
 
 
 async def run_server(config: ServerConfig) -> None:
     """Serves until SIGTERM or SIGINT.
 
     Listens before the model is loaded, so that a port in use is known at once and health checks
-    find NOT_SERVING. Prints `serving NAME version V on HOST:PORT` when ready.
+    find NOT_SERVING. Prints `serving NAME version V on HOST:PORT` when ready, for each model.
 
     Raises:
         StartError: an address cannot be listened on.
@@ -211,19 +239,33 @@ async def run_server(config: ServerConfig) -> None:
     """
     server = Server(config)
     await server.start()
-    with _stop_signals() as stop:
+    with signals(lambda: server.look(again=True)) as stop:
         try:
             addresses = {"address": server.address, "admin_address": server.admin_address}
             _log.info("listening, loading the model", extra=addresses)
-            await server.load()
-            if not stop.is_set():
-                name, version = server.location.name, server.location.version
-                print(f"serving {name} version {version} on {server.address}", flush=True)
-            await _first(stop.wait(), server.wait_until_failed())
+            await _first(stop.wait(), _serve(server, config))
             _log.info("draining", extra={"grace_s": config.grace_s})
         finally:
             await server.drain()
     _log.info("stopped")
+
+
+async def _serve(server: Server, config: ServerConfig) -> None:
+    """Loads, says so, and goes on until it fails."""
+    while True:
+        try:
+            await server.load()
+            break
+        except NoModelError as error:
+            if not config.versions.wait_for_model:
+                raise
+            _log.error("waiting for a model", extra={"reason": str(error)})
+            await server.wait_to_look()
+    for lineup in server.store.lineups:
+        if lineup.stable is not None:
+            number = lineup.stable.version.number
+            print(f"serving {lineup.name} version {number} on {server.address}", flush=True)
+    await server.wait_until_failed()
 
 
 async def _first(*awaited: Coroutine[Any, Any, object]) -> None:
@@ -232,26 +274,6 @@ async def _first(*awaited: Coroutine[Any, Any, object]) -> None:
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
+    await asyncio.wait(tasks)
     for task in done:
         task.result()
-
-
-@contextmanager
-def _stop_signals() -> Iterator[asyncio.Event]:
-    """Yields an event that the first SIGTERM or SIGINT sets; the second ends the process."""
-    stop = asyncio.Event()
-
-    def on_signal() -> None:
-        if stop.is_set():
-            os._exit(1)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for each in signals:
-        loop.add_signal_handler(each, on_signal)
-    try:
-        yield stop
-    finally:
-        for each in signals:
-            loop.remove_signal_handler(each)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recserve_server.batching.runner import BatchRunner
-from recserve_server.query import Question, Schema
-from recserve_server.stats import PaddingStats
+from recserve_server.query import Query, Question, Schema
+from recserve_server.stats import AnswerStats
 
 
 class Source(IntEnum):
@@ -210,12 +210,25 @@ class ServedModel(Retriever, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Golden queries with what a version answered."""
+
+    questions: tuple[Query, ...] = ()
+    answered: tuple[tuple[str, ...], ...] = ()
+    """Item ids, beside the questions."""
+    overlap: float | None = None
+    """Mean share of the expected items that came back; None if nothing was asked."""
+    expected_overlap: float = 1.0
+    """The same when it was exported."""
+
+
 class ModelRunner(BatchRunner[Question, bytes], Protocol):
     """A loaded model: takes questions, gives encoded responses of recserve.v1."""
 
     @property
-    def padding(self) -> PaddingStats:
-        """How full the model calls were."""
+    def padding(self) -> AnswerStats:
+        """What its calls and answers were like."""
         ...
 
     @property
@@ -223,8 +236,14 @@ class ModelRunner(BatchRunner[Question, bytes], Protocol):
         """What questions may name."""
         ...
 
-    async def connect(self) -> None:
-        """Makes it ready to run batches from the current event loop."""
+    @property
+    def replayed(self) -> Replayed:
+        """What it answered to its golden queries."""
+        ...
+
+    @property
+    def process_id(self) -> int:
+        """The process in which the model lives."""
         ...
 
     def kill(self) -> None:

@@ -9,7 +9,8 @@ from google.protobuf import timestamp_pb2
 from recserve.v1 import model_service_pb2 as pb
 from recserve.v1 import model_service_pb2_grpc as pb_grpc
 from recserve_server.config import Limits
-from recserve_server.models.store import ModelStore, ModelVersion, State
+from recserve_server.models.store import ModelStore
+from recserve_server.models.version import ModelVersion, State
 from recserve_server.validation.models import encode_page_token, parse_get_model, parse_list_models
 
 _STATES = {
@@ -57,6 +58,7 @@ class ModelService(pb_grpc.ModelServiceServicer):
             for each in manifest.evaluations
             if each.scorer == "model" and each.split == "test"
         ]
+        labels = self._store.labels_of(version)
         return pb.Model(
             name=version.location.name,
             version=version.location.version,
@@ -72,6 +74,9 @@ class ModelService(pb_grpc.ModelServiceServicer):
             create_time=manifest.create_time if manifest.HasField("create_time") else None,
             load_time=_timestamp(version.load_time),
             max_k=self._limits.max_k,
+            labels=labels,
+            canary_percent=self._store.canary_percent(version) if "canary" in labels else 0,
+            golden_overlap=version.golden_overlap,
         )
 
 

@@ -6,8 +6,8 @@ One thread writes, any may read: a reader sees numbers that are at most one call
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
 
 SECONDS: Final = tuple(
     round(digit * 10.0**power, 6) for power in range(-4, 1) for digit in (1, 2.5, 5)
@@ -15,6 +15,11 @@ SECONDS: Final = tuple(
 """Bounds of durations: 0.1 ms to 5 s."""
 SIZES: Final = tuple(float(2**power) for power in range(13))
 """Bounds of batch sizes: 1 to 4096."""
+ASKED: Final = (1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+"""Bounds of how many items are asked for."""
+LONG_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0)
+"""Bounds of what takes long: 0.1 s to 8 minutes."""
+_NUMBERS: Final = 8
 
 
 class Distribution:
@@ -35,6 +40,13 @@ class Distribution:
         self.counts[bisect_left(self.bounds, value)] += times
         self.total += value * times
 
+    def absorb(self, other: "Distribution") -> None:
+        """Adds what another one with the same bounds has counted."""
+        self.counts = [
+            mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)
+        ]
+        self.total += other.total
+
     @property
     def count(self) -> int:
         """Values counted so far."""
@@ -48,7 +60,9 @@ class BatchStats:
     batch_size: Distribution = field(default_factory=lambda: Distribution(SIZES))
     """Requests per model call."""
     queue_wait_s: Distribution = field(default_factory=lambda: Distribution(SECONDS))
-    """From arrival to the start of the batch, per request."""
+    """From arrival to the start of the batch, per request of interactive priority."""
+    batch_queue_wait_s: Distribution = field(default_factory=lambda: Distribution(SECONDS))
+    """The same for batch priority."""
     run_s: Distribution = field(default_factory=lambda: Distribution(SECONDS))
     """Model call and the hand-over to its thread and back, per batch."""
     wasted: int = 0
@@ -57,16 +71,86 @@ class BatchStats:
     """Model calls that raised."""
     refused: Counter[str] = field(default_factory=Counter)
     """Requests refused by the batcher, by reason."""
+    evicted: int = 0
+    """Refused requests that were queued and had to make room for others."""
+    woken: int = 0
+    """Times that the watchdog found requests waiting while nothing ran, and started a batch."""
+
+    def absorb(self, other: "BatchStats") -> None:
+        """Adds what another batcher did: sums must not fall when that one has gone."""
+        for each in fields(self):
+            mine, theirs = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(mine, Distribution):
+                mine.absorb(theirs)
+            elif isinstance(mine, Counter):
+                mine.update(dict(theirs))  # copied in one step: the other may still count
+            else:
+                setattr(self, each.name, mine + theirs)
 
 
 @dataclass(slots=True)
-class PaddingStats:
-    """What the model was called with."""
+class AnswerStats:
+    """What a model was called with, and what its answers are like.
+
+    Lists are indexed by the numbers of `recserve_server.model.Source` and `Fallback`.
+    """
 
     rows: int = 0
     """Users in model calls, padding not counted."""
     padding_rows: int = 0
     """Rows added to reach an allowed batch size."""
+    recommended: list[int] = field(default_factory=lambda: [0] * _NUMBERS)
+    """Rankings of the catalogue, by source."""
+    ranked: list[int] = field(default_factory=lambda: [0] * _NUMBERS)
+    """Rankings of given items, by source."""
+    similar: int = 0
+    """Lists of similar items."""
+    fallbacks: list[int] = field(default_factory=lambda: [0] * _NUMBERS)
+    """Answers that are not personal, by reason."""
+    short: int = 0
+    """Answers with fewer items than were asked for, the empty ones among them."""
+    empty: int = 0
+    """Answers without any."""
+    items: int = 0
+    """Items in answers."""
+    excluded: int = 0
+    """Ids that callers excluded and the model knows."""
+    degraded: int = 0
+    """Answers given without the user's recorded events."""
+    asked_k: Distribution = field(default_factory=lambda: Distribution(ASKED))
+    """Items asked for, where the caller says how many."""
+    run_s: Distribution = field(default_factory=lambda: Distribution(SECONDS))
+    """From having a batch to having its answers encoded, per batch."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # They go from process to process with every batch: so it takes a third of the time.
+        numbers = tuple(getattr(self, name) for name in _NUMBER_FIELDS)
+        k, run_s = self.asked_k, self.run_s
+        return _answer_stats, (numbers, (k.counts, k.total), (run_s.counts, run_s.total))
+
+
+_NUMBER_FIELDS: Final = tuple(each.name for each in fields(AnswerStats))[:-2]
+
+
+def _answer_stats(
+    numbers: tuple[Any, ...], asked_k: tuple[list[int], float], run_s: tuple[list[int], float]
+) -> AnswerStats:
+    stats = AnswerStats(*numbers)
+    stats.asked_k.counts, stats.asked_k.total = asked_k
+    stats.run_s.counts, stats.run_s.total = run_s
+    return stats
+
+
+@dataclass(slots=True)
+class VersionStats:
+    """How versions of models came and went; models are those that the server was told to serve."""
+
+    loads: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Attempts to load a version, by model and outcome: `loaded`, `refused`."""
+    load_s: Distribution = field(default_factory=lambda: Distribution(LONG_SECONDS))
+    """From the first look at a version to its being warm, of those loaded."""
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Versions refused, by model and `recserve_server.models.refusal.Refusal`."""
 
 
 @dataclass(slots=True)
@@ -93,3 +177,15 @@ class EventStats:
     """Questions for which the store was asked."""
     degraded: int = 0
     """Those that were answered without."""
+
+
+@dataclass(slots=True)
+class RequestLogStats:
+    """What became of lines of the request log; two threads write, each its own fields."""
+
+    written: int = 0
+    """Lines handed to the operating system."""
+    overrun: int = 0
+    """Lines dropped because the disk was slower than the calls."""
+    failed: int = 0
+    """Lines dropped because they could not be written."""

@@ -1,6 +1,7 @@
 """A real server without TensorFlow: gRPC on loopback, artifacts on disk, NumPy for the model."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,22 +14,25 @@ from recserve_server.config import ServerConfig
 from recserve_server.errors import ModelFailed
 from recserve_server.lifecycle import Server
 from recserve_server.matrix_model import open_matrix
+from recserve_server.model import Replayed
 from recserve_server.model_process.loaded_model import LoadedModel, OpenModelFolder
-from recserve_server.models.store import OpenModel
+from recserve_server.models.loading import OpenModel
 from recserve_server.query import Question, Schema
-from recserve_server.stats import PaddingStats
+from recserve_server.stats import AnswerStats
 
 
 class ModelThread(BatchThread[Question, bytes]):
     """A `ModelRunner` in the server's own process, over any `ServedModel`."""
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, replayed: Replayed) -> None:
         super().__init__(model.answer)
-        self.model = model
+        self.model, self.replayed = model, replayed
+        self.process_id = os.getpid()
+        self._closed = asyncio.Event()
 
     @property
-    def padding(self) -> PaddingStats:
-        """How full the model calls were."""
+    def padding(self) -> AnswerStats:
+        """What its calls and answers were like."""
         return self.model.padding
 
     @property
@@ -36,27 +40,32 @@ class ModelThread(BatchThread[Question, bytes]):
         """What questions may name."""
         return self.model.schema
 
-    async def connect(self) -> None:
-        """Has nothing to do."""
+    def close(self) -> None:
+        """Lets the thread end after what it runs."""
+        super().close()
+        self._closed.set()
 
     def kill(self) -> None:
         """Does nothing: a thread cannot be ended."""
 
     async def wait_until_gone(self) -> int:
-        """Never returns."""
-        never: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        return await never
+        """Returns once it was closed."""
+        await self._closed.wait()
+        return 0
 
 
 def open_with(open_folder: OpenModelFolder) -> OpenModel:
     """Returns what opens versions in the server's own process."""
 
-    def open_model(
-        config: ServerConfig, folder: Path, manifest: manifest_pb2.Manifest
+    async def open_model(
+        config: ServerConfig, folder: Path, manifest: manifest_pb2.Manifest, is_background: bool
     ) -> ModelThread:
-        model = LoadedModel(folder, manifest, open_folder, config.batching.batch_sizes)
-        model.warm_up(config.limits.max_k)
-        return ModelThread(model)
+        def load() -> tuple[LoadedModel, Replayed]:
+            model = LoadedModel(folder, manifest, open_folder, config.batching.batch_sizes)
+            model.warm_up(config.limits.max_k)
+            return model, model.replay()
+
+        return ModelThread(*await asyncio.to_thread(load))
 
     return open_model
 

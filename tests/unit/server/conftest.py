@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from recserve_server.batching.batcher import MicroBatcher
+from recserve_server.batching.terms import Terms
 from recserve_server.config import BatchingConfig
 from recserve_server.testing import ManualRunner
 
@@ -28,14 +29,14 @@ class Bench:
         self.clock, self.runner = Clock(), ManualRunner()
         self.batcher: MicroBatcher[int, int] = MicroBatcher(self.runner, config, clock=self.clock)
 
-    async def ask(self, *numbers: int, timeout_s: float | None = None) -> "asyncio.Task[list[int]]":
+    async def ask(self, *numbers: int, **terms: object) -> "asyncio.Task[list[int]]":
         """Lets a caller queue up."""
-        task = asyncio.create_task(self._answers(numbers, timeout_s))
+        task = asyncio.create_task(self._answers(numbers, Terms(**terms)))
         await asyncio.sleep(0)
         return task
 
-    async def _answers(self, numbers: tuple[int, ...], timeout_s: float | None) -> list[int]:
-        return list(await self.batcher.submit_group(numbers, timeout_s=timeout_s))
+    async def _answers(self, numbers: tuple[int, ...], terms: Terms) -> list[int]:
+        return list(await self.batcher.submit_group(numbers, terms))
 
     async def finish(self) -> None:
         """Ends the batch under way and lets everybody act on it."""

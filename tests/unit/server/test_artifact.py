@@ -12,6 +12,7 @@ from recserve_server.models.artifact import (
     read_manifest,
     verify_files,
 )
+from recserve_server.models.refusal import VersionRefused
 
 MODEL = MatrixModel(np.zeros((2, 3), np.float32))
 
@@ -61,6 +62,21 @@ def link_a_file(folder: Path) -> None:
     (folder / "items.arrow").symlink_to(folder.parent / "elsewhere")
 
 
+def add_a_file(folder: Path) -> None:
+    (folder / "variables").mkdir()
+    (folder / "variables" / "variables.index").write_bytes(b"1")
+
+
+def replace_by_a_link(folder: Path) -> None:
+    folder.rename(folder.parent / "real")
+    folder.symlink_to(folder.parent / "real")
+
+
+def link_the_manifest(folder: Path) -> None:
+    (folder / "manifest.json").rename(folder.parent / "manifest.json")
+    (folder / "manifest.json").symlink_to(folder.parent / "manifest.json")
+
+
 def list_a_path(path: str) -> Callable[[Path], None]:
     def spoil(folder: Path) -> None:
         files = json.loads((folder / "manifest.json").read_text())["files"]
@@ -76,8 +92,8 @@ def list_a_path(path: str) -> Callable[[Path], None]:
         (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read"),
         (lambda folder: (folder / "manifest.json").write_bytes(b"\xff"), "codec"),
         (lambda folder: edit_manifest(folder, format_version=2), "format 2 is unknown"),
-        (lambda folder: edit_manifest(folder, model_name="x"), "speaks of x version 1"),
-        (lambda folder: edit_manifest(folder, model_version="9"), "speaks of films version 9"),
+        (lambda folder: edit_manifest(folder, model_name="x"), "speaks of 'x' version 1"),
+        (lambda folder: edit_manifest(folder, model_version="9"), "speaks of 'films' version 9"),
         (lambda folder: edit_manifest(folder, files=[]), "does not list saved_model.pb"),
         (lambda folder: (folder / "users.arrow").unlink(), "users.arrow: No such file"),
         (lambda folder: (folder / "users.arrow").write_bytes(b"1"), "has 1 bytes instead of"),
@@ -86,6 +102,10 @@ def list_a_path(path: str) -> Callable[[Path], None]:
         (list_a_path("../../secret"), "'../../secret' is not a path inside"),
         (list_a_path("/etc/passwd"), "'/etc/passwd' is not a path inside"),
         (list_a_path(""), "'' is not a path inside"),
+        (add_a_file, "variables/variables.index is not listed"),
+        (lambda folder: (folder / "card").symlink_to("/tmp"), "card is a link"),
+        (replace_by_a_link, "its folder is a link"),
+        (link_the_manifest, "manifest.json is a link"),
     ],
 )
 def test_whatever_is_wrong_with_a_version_is_told_in_one_line(
@@ -94,7 +114,7 @@ def test_whatever_is_wrong_with_a_version_is_told_in_one_line(
     folder = MODEL.publish(tmp_path)
     spoil(folder)
 
-    with pytest.raises(ArtifactError) as caught:
+    with pytest.raises(VersionRefused) as caught:
         check(folder)
 
     assert reason in str(caught.value)

@@ -3,6 +3,7 @@ from itertools import chain
 
 import pytest
 
+from recserve_server.batching.terms import Terms
 from recserve_server.errors import (
     DeadlineTooShort,
     ExpiredInQueue,
@@ -177,10 +178,10 @@ async def test_a_deadline_shorter_than_the_estimated_wait_is_refused_at_once(ben
     running = await bench.ask(2)
 
     with pytest.raises(DeadlineTooShort, match=r"500\.0 ms away.*1000\.0 ms"):
-        await bench.batcher.submit(3, timeout_s=0.5)
+        await bench.batcher.submit(3, Terms(timeout_s=0.5))
     full = [await bench.ask(number, timeout_s=1.5) for number in (1, 2, 3, 4)]
     with pytest.raises(DeadlineTooShort, match=r"2000\.0 ms"):
-        await bench.batcher.submit(3, timeout_s=1.5)
+        await bench.batcher.submit(3, Terms(timeout_s=1.5))
     while bench.runner.is_running:
         await bench.finish()
     await asyncio.gather(running, *full)

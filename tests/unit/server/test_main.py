@@ -68,7 +68,7 @@ def test_the_printed_settings_are_those_that_would_be_served_with(
     flags += " --events-read-timeout-ms 5 --events-write-timeout-ms 900"
     flags += " --max-queue-delay-ms 40 --tenant-key x-tenant --admin-socket a.sock"
     flags += " --versions latest:2 --poll-interval 2 --memory-policy frugal --labels l.json"
-    flags += " --min-golden-overlap 0.5 --min-serving-overlap 0.1"
+    flags += " --min-golden-overlap 0.5 --min-serving-overlap 0.1 --wait-for-model"
     flags += " --max-message-bytes 2048 --max-metadata-bytes 4096 --max-concurrent-streams 8"
     flags += " --max-pending 9 --min-ping-interval 3 --max-connection-age 60"
     flags += " --max-connection-age-grace 4 --max-connection-idle 50"
@@ -113,6 +113,7 @@ def test_the_printed_settings_are_those_that_would_be_served_with(
             labels_file=Path("l.json"),
             min_golden_overlap=0.5,
             min_serving_overlap=0.1,
+            wait_for_model=True,
         ),
         connections=ConnectionsConfig(
             max_message_bytes=2048,

@@ -190,7 +190,7 @@ def test_a_violation_in_a_batch_has_the_place_of_its_request() -> None:
     batch = pb.BatchRecommendRequest(requests=[ask(), ask(filters=[range_filter()])])
 
     with pytest.raises(InvalidRequest, match=r"requests\[1\]\.filters\[0\]\.range has no end"):
-        parse_batch_recommend(batch, LIMITS, SCHEMA)
+        parse_batch_recommend(batch, LIMITS, lambda _: SCHEMA)
 
 
 def test_a_request_with_everything_becomes_a_query_with_everything() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recserve_server.model import Found, Retriever
-from recserve_server.stats import PaddingStats
+from recserve_server.stats import AnswerStats
 
 
 class PaddedRetriever:
@@ -15,7 +15,7 @@ class PaddedRetriever:
     def __init__(self, retriever: Retriever, batch_sizes: tuple[int, ...]) -> None:
         """Takes the sizes, ascending; a batch above the last is passed on as it is."""
         self._retriever, self._batch_sizes = retriever, batch_sizes
-        self.stats = PaddingStats()
+        self.stats = AnswerStats()
 
     def retrieve(self, user_rows: NDArray[np.int32], k: int, excluded: NDArray[np.int32]) -> Found:
         """Ranks the catalogue; see `recserve_server.model.Retriever`."""

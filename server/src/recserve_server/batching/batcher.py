@@ -5,32 +5,32 @@ is full, when as many callers wait as were there lately, or when the pause since
 become a fixed multiple of what that batch took (`batch_timeout_micros` at the most). So a lone
 caller never waits, a few callers who are all waiting do not wait for more, and under load batches
 grow with the price of a model call: nothing has to be tuned (docs/decisions/0009).
+
+Who is taken into a batch is a matter of priority first and of fairness between tenants then; a full
+queue lets go of the newest of whoever has most waiting.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
+from recserve_server.batching.admission import Admission
+from recserve_server.batching.caller import Batch, Caller, callers_of, still_waiting
 from recserve_server.batching.pace import Pace
-from recserve_server.batching.queue import BatchQueue, Caller
+from recserve_server.batching.queue import BatchQueue
 from recserve_server.batching.runner import BatchRunner
+from recserve_server.batching.terms import Terms
 from recserve_server.config import BatchingConfig
-from recserve_server.errors import (
-    DeadlineTooShort,
-    ExpiredInQueue,
-    ModelFailed,
-    NotReady,
-    QueueFull,
-    ServingError,
-)
+from recserve_server.errors import ModelFailed, NotReady, ServingError
 from recserve_server.stats import BatchStats
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 _log = logging.getLogger(__name__)
+_USUAL: Final = Terms()
 
 
 class MicroBatcher(Generic[Request, Answer]):
@@ -56,18 +56,24 @@ class MicroBatcher(Generic[Request, Answer]):
         self._runner, self._config, self._clock = runner, config, clock
         self._queue: BatchQueue[Request, Answer] = BatchQueue()
         self._retries: list[list[Caller[Request, Answer]]] = []
-        self._running: list[Caller[Request, Answer]] | None = None
+        self._running: Batch[Request, Answer] | None = None
         self._pace = Pace(config)
+        self._admission = Admission(config, self._queue, self._pace)
         self._closed = False
         self._gathering: asyncio.Handle | None = None
-        self._drained: asyncio.Future[None] | None = None
+        self._drained = asyncio.Event()
 
     @property
     def queue_depth(self) -> int:
         """Requests that wait for a batch."""
         return self._queue.request_count
 
-    async def submit(self, request: Request, *, timeout_s: float | None = None) -> Answer:
+    @property
+    def tenant_count(self) -> int:
+        """Tenants with requests that wait for a batch."""
+        return self._queue.tenant_count
+
+    async def submit(self, request: Request, terms: Terms = _USUAL) -> Answer:
         """Waits for one request's own answer.
 
         A caller that is cancelled leaves the queue at once; its request is not computed if its
@@ -75,39 +81,42 @@ class MicroBatcher(Generic[Request, Answer]):
 
         Args:
             request: what the runner takes.
-            timeout_s: seconds after which the answer is worthless; None means never.
+            terms: how long the answer is of use, and with whom the queue is shared.
 
         Raises:
-            QueueFull: there is no room in the queue; nothing was queued.
+            QueueFull: there is no room in the queue, or the estimated wait is longer than
+                `max_queue_delay_ms`; or the request was queued and had to make room for that of a
+                tenant with fewer requests, or of a higher priority.
             DeadlineTooShort: the estimated wait is longer than the timeout; nothing was queued.
             ExpiredInQueue: the timeout passed before a batch took the request.
             ModelFailed: the model raised or broke its contract for this caller alone; a batch that
                 fails is run again in halves, so that the others are answered.
             NotReady: the batcher is closed, or its model hangs.
         """
-        return (await self.submit_group((request,), timeout_s=timeout_s))[0]
+        callers: Sequence[Caller[Request, Answer]] = ()
+        try:
+            callers = self._enqueue((request,), terms)
+            return (await callers[0].reply)[0]
+        except (ServingError, asyncio.CancelledError) as error:
+            self._leave(callers, 1, error)
+            raise
 
     async def submit_group(
-        self, requests: Sequence[Request], *, timeout_s: float | None = None
+        self, requests: Sequence[Request], terms: Terms = _USUAL
     ) -> Sequence[Answer]:
         """Waits for the answers to some requests, in their order; all are answered, or none.
 
-        They share a batch, or several if there are more than `max_batch_size`. Arguments and
-        errors are those of `submit`, for the group as a whole.
+        They share a batch; or several, if there are more than `max_batch_size` or their priority
+        is that of batch work. Arguments and errors are those of `submit`, for the group as a whole.
         """
-        callers: list[Caller[Request, Answer]] = []
+        callers: Sequence[Caller[Request, Answer]] = ()
         try:
-            self._admit(len(requests), timeout_s)
-            callers = self._enqueue(requests, timeout_s)
+            callers = self._enqueue(requests, terms)
             if len(callers) == 1:
                 return await callers[0].reply
             return [answer for caller in callers for answer in await caller.reply]
-        except ServingError as error:
-            self.stats.refused[error.reason] += len(requests)
-            self._leave(callers)
-            raise
-        except asyncio.CancelledError:
-            self._leave(callers)
+        except (ServingError, asyncio.CancelledError) as error:
+            self._leave(callers, len(requests), error)
             raise
 
     def replace(self, runner: BatchRunner[Request, Answer]) -> None:
@@ -123,69 +132,65 @@ class MicroBatcher(Generic[Request, Answer]):
             self._start_next()
 
     def check_hanging(self) -> None:
-        """Lets everybody go whom a hanging model keeps waiting; to be called every now and then."""
-        since_s = self._pace.running_since_s
-        if since_s is None or self.hanging or self._clock() - since_s <= self._config.watchdog_s:
+        """Looks after what does not go on by itself; to be called every now and then.
+
+        A model that hangs: everybody whom it keeps waiting is let go. A batch that nobody starts
+        although callers wait, by a defect of the batcher: it is started.
+        """
+        if self.hanging:
             return
-        self.hanging = True
-        self._stop_gathering()
-        waiting = [*(self._running or ()), *(each for part in self._retries for each in part)]
-        waiting += self._queue.clear()
-        self._retries.clear()
-        for each in waiting:
-            each.fail(NotReady("the model does not answer"))
-        _log.error("the model has not answered for %g s", self._config.watchdog_s)
-        self._tell_if_drained()
+        since_s = self._pace.running_since_s
+        if since_s is None:
+            self._wake_if_stuck()
+        elif self._clock() - since_s > self._config.watchdog_s:
+            self._let_everybody_go()
 
     async def close(self) -> None:
         """Refuses new requests and answers those that wait, unless the model hangs."""
         self._closed = True
-        self._drained = asyncio.get_running_loop().create_future()
         self._tell_if_drained()
-        await self._drained
+        await self._drained.wait()
         self._runner.close()
 
-    def _admit(self, size: int, timeout_s: float | None) -> None:
+    def _enqueue(
+        self, requests: Sequence[Request], terms: Terms
+    ) -> Sequence[Caller[Request, Answer]]:
         if self._closed:
             raise NotReady("the server is going down")
         if self.hanging:
             raise NotReady("the model does not answer")
-        if self._queue.request_count + size > self._config.max_enqueued:
-            raise QueueFull(self._config.max_enqueued, self._pace.time_to_empty_s(self.queue_depth))
-        if timeout_s is not None:
-            wait_s = self._pace.estimated_wait_s(self._clock(), self.queue_depth)
-            if timeout_s < wait_s:
-                raise DeadlineTooShort(timeout_s, wait_s)
-
-    def _enqueue(
-        self, requests: Sequence[Request], timeout_s: float | None
-    ) -> list[Caller[Request, Answer]]:
         now_s = self._clock()
-        deadline_s = float("inf") if timeout_s is None else now_s + timeout_s
-        size, loop = self._config.max_batch_size, asyncio.get_running_loop()
-        callers = [
-            Caller(requests[start : start + size], now_s, deadline_s, loop.create_future())
-            for start in range(0, len(requests), size)
-        ]
+        for victim in self._admission.admit(terms, len(requests), now_s):
+            self._queue.discard(victim)
+            self.stats.evicted += len(victim.requests)
+            victim.fail(self._admission.queue_full())
+        callers: Sequence[Caller[Request, Answer]]
+        callers = callers_of(requests, terms, now_s, self._config.max_batch_size)
         for caller in callers:
             self._queue.append(caller)
         if self._running is None:
             self._consider()
         return callers
 
-    def _leave(self, callers: Sequence[Caller[Request, Answer]]) -> None:
+    def _leave(
+        self, callers: Sequence[Caller[Request, Answer]], size: int, error: BaseException
+    ) -> None:
+        if isinstance(error, ServingError):
+            self.stats.refused[error.reason] += size
         for caller in callers:
             self._queue.discard(caller)
             caller.leave()
 
     def _consider(self) -> None:
         """Starts the next batch now, or once it has had the time to grow."""
-        callers = len(self._queue)
-        is_full = self.queue_depth >= self._config.max_batch_size
+        callers = self._queue.caller_count
+        is_full = self._queue.request_count >= self._config.max_batch_size
         if self._retries or is_full or self._pace.is_everybody_here(callers):
             self._start_next()
-        elif callers and self._gathering is None:
-            self._gather(self._pace.start_s(self._queue.oldest().enqueued_s))
+        elif not callers:
+            self._tell_if_drained()
+        elif self._gathering is None:
+            self._gather(self._pace.start_s(self._queue.oldest_s()))
 
     def _gather(self, until_s: float) -> None:
         if self._clock() >= until_s:
@@ -201,44 +206,29 @@ class MicroBatcher(Generic[Request, Answer]):
 
     def _start_next(self) -> None:
         self._stop_gathering()
-        while self._running is None and (self._retries or len(self._queue)):
+        while self._running is None and (self._retries or self._queue.caller_count):
+            now_s = self._clock()
             if self._retries:
-                batch = self._still_wanted(self._retries.pop())
+                callers = self._retries.pop()
             else:
-                batch = self._still_wanted(self._queue.take(self._config.max_batch_size))
-            if batch:
-                self._start(batch)
+                callers = self._queue.take(self._config.max_batch_size)
+            if waiting := still_waiting(callers, now_s):
+                self._start(Batch(waiting), now_s)
         self._tell_if_drained()
 
-    def _still_wanted(self, batch: list[Caller[Request, Answer]]) -> list[Caller[Request, Answer]]:
-        """Returns those whose answer is of use to someone; tells the others that it came late."""
-        wanted = []
-        now_s = self._clock()
-        for each in batch:
-            if each.deadline_s <= now_s:
-                each.fail(ExpiredInQueue(now_s - each.enqueued_s))
-            elif not each.reply.done():
-                wanted.append(each)
-        return wanted
-
-    def _start(self, batch: list[Caller[Request, Answer]]) -> None:
-        now_s = self._clock()
-        self._pace.started(now_s)
-        requests: list[Request] = []
-        for each in batch:
-            requests += each.requests
-            self.stats.queue_wait_s.add(now_s - each.enqueued_s, len(each.requests))
-        self.stats.batch_size.add(len(requests))
+    def _start(self, batch: Batch[Request, Answer], now_s: float) -> None:
         self._running = batch
+        self._pace.started(now_s)
+        batch.start(now_s, self.stats)
 
         def finish(answers: Sequence[Answer | ServingError], error: Exception | None) -> None:
             self._finish(batch, answers, error)
 
-        self._runner.start(requests, finish)
+        self._runner.start(batch.requests, finish)
 
     def _finish(
         self,
-        batch: list[Caller[Request, Answer]],
+        batch: Batch[Request, Answer],
         answers: Sequence[Answer | ServingError],
         error: Exception | None,
     ) -> None:
@@ -249,48 +239,58 @@ class MicroBatcher(Generic[Request, Answer]):
         self._running = None
         if self.hanging:
             self._recover("the model answers again")
-        run_s = self._pace.finished(self._clock(), len(batch) + len(self._queue))
+        now_s = self._clock()
+        batch.end(now_s)
+        run_s = self._pace.finished(now_s, len(batch.callers) + self._queue.caller_count)
         self.stats.run_s.add(run_s)
         if error is None:
             self._pace.answered(run_s)
-            self._answer(batch, answers)
+            self.stats.wasted += batch.answer(answers)
         elif isinstance(error, ServingError):
-            for each in batch:
-                each.fail(error)
+            batch.fail(error)
         else:
-            self._blame(batch, error)
+            self._blame(batch.callers, error)
         self._consider()
-        self._tell_if_drained()
 
-    def _answer(
-        self,
-        batch: list[Caller[Request, Answer]],
-        answers: Sequence[Answer | ServingError],
-    ) -> None:
-        start = 0
-        for each in batch:
-            stop = start + len(each.requests)
-            if each.reply.done():
-                self.stats.wasted += stop - start
-            each.answer(answers[start:stop])
-            start = stop
-
-    def _blame(self, batch: list[Caller[Request, Answer]], error: Exception) -> None:
+    def _blame(self, callers: list[Caller[Request, Answer]], error: Exception) -> None:
         """Fails a batch's only caller; has the halves of a larger one run each on its own."""
         self.stats.failed_batches += 1
-        if len(batch) > 1:
-            _log.warning("a batch of %d failed, its halves are run: %r", len(batch), error)
-            middle = len(batch) // 2
-            self._retries += (batch[middle:], batch[:middle])
+        if len(callers) > 1:
+            _log.warning("a batch of %d failed, its halves are run: %r", len(callers), error)
+            middle = len(callers) // 2
+            self._retries += (callers[middle:], callers[:middle])
             return
         _log.error("a request failed", exc_info=error)
-        batch[0].fail(ModelFailed())
+        callers[0].fail(ModelFailed())
+
+    def _let_everybody_go(self) -> None:
+        self.hanging = True
+        self._stop_gathering()
+        waiting = [*self._running.callers] if self._running else []
+        waiting += (each for part in self._retries for each in part)
+        waiting += self._queue.clear()
+        self._retries.clear()
+        for each in waiting:
+            each.fail(NotReady("the model does not answer"))
+        _log.error("the model has not answered for %g s", self._config.watchdog_s)
+        self._tell_if_drained()
+
+    def _wake_if_stuck(self) -> None:
+        retries = self._retries
+        oldest_s = retries[-1][0].enqueued_s if retries else self._queue.oldest_s()
+        late_s = self._pace.late_s(self._clock(), oldest_s)
+        if late_s > self._config.watchdog_s:
+            _log.error("requests wait and nothing runs, a batch is %g s late", late_s)
+            self.stats.woken += 1
+            self._start_next()
 
     def _recover(self, reason: str) -> None:
         self.hanging = False
         _log.warning(reason)
 
     def _tell_if_drained(self) -> None:
-        busy = self._running is not None or self._retries or len(self._queue)
-        if self._drained is not None and not self._drained.done() and (self.hanging or not busy):
-            self._drained.set_result(None)
+        if not self._closed:
+            return
+        busy = self._running is not None or self._retries or self._queue.caller_count
+        if self.hanging or not busy:
+            self._drained.set()

@@ -4,7 +4,8 @@ from typing import Final
 
 from recserve_server.config import BatchingConfig
 
-_SHORTEST_RETRY_S: Final = 0.01
+SHORTEST_RETRY_S: Final = 0.01
+"""The least that a caller who is refused is asked to wait."""
 # Between two batches the model rests this many times what the one before took: company comes
 # meanwhile, and each batch has a price whatever its size (docs/performance.md has the sweep).
 _REST: Final = 3.0
@@ -16,7 +17,8 @@ class Pace:
     def __init__(self, config: BatchingConfig) -> None:
         self._max_batch_size = config.max_batch_size
         self._longest_wait_s = config.batch_timeout_micros * 1e-6
-        self._batch_s = 0.0
+        self.batch_s = 0.0
+        """What the last batch that went well has taken; 0 before the first."""
         self._idle_since_s = float("-inf")
         self._recent_callers = 1
         self.running_since_s: float | None = None
@@ -30,14 +32,14 @@ class Pace:
         """Notes that the batch is over and `callers` were in it or waiting; returns its seconds."""
         assert self.running_since_s is not None
         run_s = now_s - self.running_since_s
-        self.abandoned()
+        self.running_since_s = None
         self._idle_since_s = now_s
         self._recent_callers = callers
         return run_s
 
     def answered(self, run_s: float) -> None:
         """Notes what a batch that went well has taken."""
-        self._batch_s = run_s
+        self.batch_s = run_s
 
     def abandoned(self) -> None:
         """Notes that nobody waits for the batch under way any more."""
@@ -49,19 +51,23 @@ class Pace:
 
     def start_s(self, oldest_s: float) -> float:
         """Returns when to start a batch whose longest waiting caller came at `oldest_s`."""
-        rest_s = min(_REST * self._batch_s, self._longest_wait_s)
+        rest_s = min(_REST * self.batch_s, self._longest_wait_s)
         return min(self._idle_since_s + rest_s, oldest_s + self._longest_wait_s)
 
-    def estimated_wait_s(self, now_s: float, queue_depth: int) -> float:
-        """Returns the seconds until a new request's batch starts, if batches take what one took.
+    def late_s(self, now_s: float, oldest_s: float) -> float:
+        """Returns for how long such a batch should have been under way, which is not."""
+        return now_s - max(oldest_s, self.start_s(oldest_s))
+
+    def estimated_wait_s(self, now_s: float, requests_before: int) -> float:
+        """Returns the seconds until a request's batch starts, if batches take what one took.
 
         Zero while nothing runs: one slow batch can then never keep later callers out for good.
         """
         if self.running_since_s is None:
             return 0.0
-        left_s = max(0.0, self.running_since_s + self._batch_s - now_s)
-        return left_s + queue_depth // self._max_batch_size * self._batch_s
+        left_s = max(0.0, self.running_since_s + self.batch_s - now_s)
+        return left_s + requests_before // self._max_batch_size * self.batch_s
 
     def time_to_empty_s(self, queue_depth: int) -> float:
         """Returns the seconds after which a full queue has room again, 0.01 at least."""
-        return max(_SHORTEST_RETRY_S, queue_depth / self._max_batch_size * self._batch_s)
+        return max(SHORTEST_RETRY_S, queue_depth / self._max_batch_size * self.batch_s)

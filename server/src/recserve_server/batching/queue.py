@@ -1,91 +1,76 @@
-"""Who waits for an answer, in order of arrival."""
+"""Who waits for a batch: interactive work before batch work."""
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar
 
-from recserve_server.errors import ServingError
+from recserve_server.batching.caller import Caller
+from recserve_server.batching.lanes import Lanes
+from recserve_server.batching.terms import Priority
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
-
-@dataclass(slots=True, eq=False)
-class Caller(Generic[Request, Answer]):
-    """Who waits: for the answer to one request, or for those to several together."""
-
-    requests: Sequence[Request]
-    enqueued_s: float
-    deadline_s: float
-    """On the batcher's clock; infinity if the answer is never too late."""
-    reply: "asyncio.Future[Sequence[Answer]]"
-    """Done when answered, told why not, or gone."""
-
-    def answer(self, answers: Sequence[Answer | ServingError]) -> None:
-        """Hands over the answers, or the first failure among them."""
-        failure = next((each for each in answers if isinstance(each, ServingError)), None)
-        if failure is not None:
-            self.fail(failure)
-        elif not self.reply.done():
-            self.reply.set_result(cast(Sequence[Answer], answers))
-
-    def fail(self, error: ServingError) -> None:
-        """Tells why there is no answer."""
-        if not self.reply.done():
-            self.reply.set_exception(error)
-
-    def leave(self) -> None:
-        """Stops to wait; whatever the reply has become is of no interest."""
-        if not self.reply.cancel() and not self.reply.cancelled():
-            self.reply.exception()  # asyncio complains of an exception that nobody looked at
+# A member of an enum is looked up by a function in Python: too slow for every call.
+_BATCH: Final = Priority.BATCH
 
 
 class BatchQueue(Generic[Request, Answer]):
-    """Callers in order of arrival; each may leave at any time."""
+    """Callers in the order in which they are taken; each may leave at any time.
+
+    Interactive callers are taken strictly before batch ones, who get the room that those leave in a
+    batch: as long as interactive work fills every batch, batch work waits.
+    """
 
     def __init__(self) -> None:
-        # Ordered by links: an ordinary dict searches through all that left at its front.
-        self._callers: OrderedDict[Caller[Request, Answer], None] = OrderedDict()
+        self.interactive: Lanes[Request, Answer] = Lanes()
+        self.batch: Lanes[Request, Answer] = Lanes()
+        self.caller_count = 0
         self.request_count = 0
         """Requests of all callers."""
 
-    def __len__(self) -> int:
-        return len(self._callers)
+    @property
+    def tenant_count(self) -> int:
+        """Tenants that have something waiting."""
+        return len({*self.interactive, *self.batch})
+
+    def place_of(self, tenant: str, priority: Priority, size: int) -> int:
+        """Returns as which one the last of `size` new requests is taken, at the latest.
+
+        That is if nobody comes after them; see `Lanes.place_of`.
+        """
+        if priority is _BATCH:
+            return self.interactive.request_count + self.batch.place_of(tenant, size)
+        return self.interactive.place_of(tenant, size)
 
     def append(self, caller: Caller[Request, Answer]) -> None:
         """Lets a caller queue up."""
-        self._callers[caller] = None
+        lanes = self.batch if caller.terms.priority is _BATCH else self.interactive
+        lanes.append(caller)
+        self.caller_count += 1
         self.request_count += len(caller.requests)
 
     def discard(self, caller: Caller[Request, Answer]) -> None:
         """Lets a caller go, if it is still waiting."""
-        if caller in self._callers:
-            del self._callers[caller]
+        lanes = self.batch if caller.terms.priority is _BATCH else self.interactive
+        if lanes.discard(caller):
+            self.caller_count -= 1
             self.request_count -= len(caller.requests)
 
-    def oldest(self) -> Caller[Request, Answer]:
-        """Returns who waits longest; there must be someone."""
-        return next(iter(self._callers))
+    def oldest_s(self) -> float:
+        """Returns since when the first of all waits; infinity if there is nobody."""
+        lanes = (*self.interactive.lanes(), *self.batch.lanes())
+        return min((lane.oldest().enqueued_s for lane in lanes), default=float("inf"))
 
     def take(self, max_requests: int) -> list[Caller[Request, Answer]]:
-        """Removes and returns the longest waiting callers, with `max_requests` requests at most.
-
-        The first of them is taken whatever its size.
-        """
+        """Removes and returns the next callers, with `max_requests` requests at most."""
         taken: list[Caller[Request, Answer]] = []
-        room = max_requests
-        while self._callers and (not taken or len(self.oldest().requests) <= room):
-            caller, _ = self._callers.popitem(last=False)
-            room -= len(caller.requests)
-            taken.append(caller)
+        room = self.interactive.take(max_requests, taken)
+        if room and self.batch.request_count:
+            room = self.batch.take(room, taken)
+        self.caller_count -= len(taken)
         self.request_count -= max_requests - room
         return taken
 
     def clear(self) -> list[Caller[Request, Answer]]:
         """Removes and returns everybody."""
-        callers = list(self._callers)
-        self._callers.clear()
-        self.request_count = 0
-        return callers
+        self.caller_count = self.request_count = 0
+        return self.interactive.clear() + self.batch.clear()

@@ -10,18 +10,22 @@ class Priority(IntEnum):
     INTERACTIVE = 0
     """Somebody waits for the answer."""
     BATCH = 1
-    """Nobody does: it takes the room that interactive work leaves."""
+    """Nobody does: it takes the room that interactive work leaves, however long that takes."""
 
 
 @dataclass(slots=True)
 class Timing:
-    """When a request's batch ran, on the batcher's clock; 0 for what has not come to pass."""
+    """When a request's batch ran, on the batcher's clock; 0 for what has not come to pass.
+
+    Of a group that needed several batches, or of one that failed and was run again in halves: from
+    the start of the first to the end of the last.
+    """
 
     enqueued_s: float = 0.0
     started_s: float = 0.0
     finished_s: float = 0.0
     batch_size: int = 0
-    """Requests in the batch."""
+    """Requests in the batch, in the last if there were several."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,10 @@ class CallObserver(Protocol):
         """Takes note of its end."""
         ...
 
+    def close(self) -> None:
+        """Writes what is left; may block."""
+        ...
+
 
 current_call: Final[ContextVar[Call]] = ContextVar("current_call")
 """The call that the running task answers."""

@@ -24,6 +24,7 @@ from recserve_server.calls.call import (
 )
 from recserve_server.errors import (
     MalformedMessage,
+    PermissionDenied,
     QueueFull,
     ServingError,
     Unexpected,
@@ -138,6 +139,8 @@ class CallRegistry:
                 raise
             except Exception as error:
                 refused = _refusal(error, call)
+                if isinstance(refused, PermissionDenied):
+                    call.caller = refused.metadata["caller"]  # for the log
                 ended.code, ended.outcome = code_pb2.Code.Name(refused.code), refused.reason
                 await _refuse(refused, call, context)
             finally:

@@ -107,6 +107,11 @@ def _add_versions(parser: argparse.ArgumentParser) -> None:
         help="JSON that keeps pins and canaries over restarts; read again at SIGHUP",
     )
     add(
+        "--wait-for-model",
+        action="store_true",
+        help="wait, NOT_SERVING, while there is no good version at start, instead of ending",
+    )
+    add(
         "--min-golden-overlap",
         type=float,
         default=versions.min_golden_overlap,

@@ -92,6 +92,7 @@ def _versions(arguments: argparse.Namespace) -> VersionsConfig:
         labels_file=arguments.labels,
         min_golden_overlap=arguments.min_golden_overlap,
         min_serving_overlap=arguments.min_serving_overlap,
+        wait_for_model=arguments.wait_for_model,
     )
 
 

@@ -12,9 +12,11 @@ class BatchingConfig:
     batch_timeout_micros: int = 10_000
     """Longest that a request waits for company while the server is busy with other calls."""
     max_enqueued: int = 1024
-    """Requests waiting; beyond it QUEUE_FULL."""
+    """Requests waiting; beyond it QUEUE_FULL, for the newest of the tenant that has most waiting:
+    batch work before interactive work."""
     max_queue_delay_ms: float = 1000.0
-    """A request whose wait is estimated to be longer is refused at once; 0 for no such bound."""
+    """A request whose wait is estimated to be longer is refused at once as QUEUE_FULL, unless it is
+    the next to be taken; 0 for no such bound."""
     tenant_key: str = ""
     """Metadata key whose value tells tenants apart, between whom the queue is shared fairly; empty
     means the authenticated caller, or else the client's address."""

@@ -1,9 +1,13 @@
 """Which versions of a model are loaded, and when."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
+_MOST_NEWEST: Final = 100
 
 
 class MemoryPolicy(Enum):
@@ -30,12 +34,15 @@ class VersionPolicy:
         Raises:
             ValueError: it is none of these.
         """
+        if text == "latest":
+            return cls()
         kind, _, rest = text.partition(":")
-        if kind == "latest" and (not rest or (rest.isdecimal() and 1 <= int(rest) <= 100)):
-            return cls(newest=int(rest or 1))
-        numbers = rest.split(",")
-        if kind == "specific" and all(each.isdecimal() and int(each) for each in numbers):
-            return cls(newest=0, specific=tuple(sorted({int(each) for each in numbers})))
+        numbers = [int(each) for each in rest.split(",") if _NUMBER.fullmatch(each)]
+        if len(numbers) == rest.count(",") + 1:
+            if kind == "specific":
+                return cls(newest=0, specific=tuple(sorted(set(numbers))))
+            if kind == "latest" and len(numbers) == 1 and numbers[0] <= _MOST_NEWEST:
+                return cls(newest=numbers[0])
         raise ValueError(
             f"versions is {text!r}, must be latest, latest:N (N from 1 to 100) or specific:V,V"
         )
@@ -63,6 +70,10 @@ class VersionsConfig:
     have, 0 to 1."""
     min_serving_overlap: float = 0.0
     """Mean share of the serving version's items that the new one's answers must have."""
+
+    wait_for_model: bool = False
+    """Whether a server that finds nothing to serve at start waits for it, NOT_SERVING, instead of
+    ending with an error."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.poll_interval_s <= 86_400:

@@ -6,20 +6,30 @@ server along when it crashes, and can be ended when it hangs (docs/decisions/000
 
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Final, TypeVar
 
 from recserve.artifact.v1 import manifest_pb2
 from recserve_server.logs import configure_logging
+from recserve_server.model import Replayed
 from recserve_server.model_process.frames import FrameReader, to_frame
 from recserve_server.model_process.loaded_model import LoadedModel
 from recserve_server.model_process.messages import Answered, Opened, Opening
+from recserve_server.models.refusal import Refusal, VersionRefused
 from recserve_server.query import Question
 
 _RECEIVE_BYTES = 1 << 18
+_NICEST: Final = 19
 _log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 def main() -> None:
@@ -33,11 +43,12 @@ def main() -> None:
         assert isinstance(opening, Opening)
         configure_logging(opening.log_level, opening.log_format)
         try:
-            model = _open(opening)
-        except (OSError, ValueError) as error:
-            connection.sendall(to_frame(Opened(str(error))))
+            model, replayed = _open(opening)
+        except Exception as error:  # TensorFlow raises what it likes, and operators want a reason
+            refusal = error.kind if isinstance(error, VersionRefused) else Refusal.FAILED
+            connection.sendall(to_frame(Opened(_one_line(error), refusal=refusal)))
             return
-        connection.sendall(to_frame(Opened(schema=model.schema)))
+        connection.sendall(to_frame(Opened(schema=model.schema, replayed=replayed)))
         for batch in messages:
             connection.sendall(to_frame(_answer(model, batch)))  # type: ignore[arg-type]
 
@@ -48,17 +59,52 @@ def _messages(connection: socket.socket) -> Iterator[object]:
         yield from reader.feed(received)
 
 
-def _open(opening: Opening) -> LoadedModel:
-    from recserve_server.model_process.saved_model import SavedModel, prepare
-
+def _open(opening: Opening) -> tuple[LoadedModel, Replayed]:
+    run = _quietly if opening.is_background else _at_once
+    module = run(_import_tensorflow)
     manifest = manifest_pb2.Manifest.FromString(opening.manifest)
-    prepare(manifest.index.kind, manifest.model.item_count)
-    model = LoadedModel(opening.folder, manifest, SavedModel, opening.batch_sizes)
-    model.warm_up(opening.max_k)
+    # Not quietly: TensorFlow's own threads inherit what the one has that makes them.
+    module.prepare(manifest.index.kind, manifest.model.item_count)
+
+    def load() -> tuple[LoadedModel, Replayed]:
+        model = LoadedModel(opening.folder, manifest, module.SavedModel, opening.batch_sizes)
+        model.warm_up(opening.max_k)
+        return model, model.replay()
+
+    model, replayed = run(load)
     # The model and TensorFlow stay for good: no later collection need walk through them.
     gc.collect()
     gc.freeze()
-    return model
+    return model, replayed
+
+
+def _import_tensorflow() -> ModuleType:
+    from recserve_server.model_process import saved_model
+
+    return saved_model
+
+
+def _at_once(act: Callable[[], Result]) -> Result:
+    return act()
+
+
+def _quietly(act: Callable[[], Result]) -> Result:
+    """Does something with what processor time the serving version leaves.
+
+    On Linux each thread has a nice value of its own (sched(7)), and one that was raised cannot be
+    lowered again without privileges: so it is another thread's.
+    """
+    with ThreadPoolExecutor(1, initializer=_be_nice) as quiet:
+        return quiet.submit(act).result()
+
+
+def _be_nice() -> None:
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICEST)
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _answer(model: LoadedModel, batch: Sequence[Question]) -> Answered:

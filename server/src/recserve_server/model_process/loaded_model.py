@@ -1,10 +1,12 @@
 """One model version, loaded and warm: questions in, encoded responses out."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from recserve.artifact.v1 import manifest_pb2
+from recserve_server.answering.counting import count_answers
 from recserve_server.answering.encoding import ResponseEncoder
 from recserve_server.answering.item_ranking import ItemRanker
 from recserve_server.answering.padding import PaddedRetriever
@@ -13,7 +15,9 @@ from recserve_server.answering.recommending import Recommender
 from recserve_server.answering.similar_items import SimilarItems
 from recserve_server.answering.tables import Tables
 from recserve_server.errors import ServingError
-from recserve_server.model import Ranking, ServedModel
+from recserve_server.model import Ranking, Replayed, ServedModel
+from recserve_server.models.golden import item_ids, mean_overlap, read_golden
+from recserve_server.models.refusal import Refusal, VersionRefused
 from recserve_server.query import (
     Diversity,
     HistoryEntry,
@@ -25,7 +29,7 @@ from recserve_server.query import (
     SimilarQuery,
     Telling,
 )
-from recserve_server.stats import PaddingStats
+from recserve_server.stats import AnswerStats
 
 OpenModelFolder = Callable[[Path], ServedModel]
 """Opens the folder of a version; raises OSError or ValueError if it cannot."""
@@ -60,6 +64,7 @@ class LoadedModel:
         """What questions may name."""
         self._users = tables.users
         self._batch_sizes = tuple(batch_sizes)
+        self._golden = read_golden(folder, manifest)
         model = open_folder(folder)
         self._retriever = PaddedRetriever(model, self._batch_sizes)
         self._ranker = CatalogueRanker(self._retriever, tables.catalogue, tables.users)
@@ -76,8 +81,8 @@ class LoadedModel:
         self._similar = _Desk(SimilarItems(model, tables).find, encoder.encode_similar)
 
     @property
-    def padding(self) -> PaddingStats:
-        """How full the model calls were."""
+    def padding(self) -> AnswerStats:
+        """What the model was called with, and what its answers were like."""
         return self._retriever.stats
 
     def answer(self, questions: Sequence[Question]) -> list[bytes | ServingError]:
@@ -88,6 +93,12 @@ class LoadedModel:
         Raises:
             ValueError: the SavedModel broke its contract.
         """
+        start_s = time.perf_counter()
+        answers = self._answer(questions)
+        self._retriever.stats.run_s.add(time.perf_counter() - start_s)
+        return answers
+
+    def _answer(self, questions: Sequence[Question]) -> list[bytes | ServingError]:
         if all(type(each) is Query and each.options is None for each in questions):
             return self._answered(self._plain, questions)
         desks = [self._desk(question) for question in questions]
@@ -98,12 +109,11 @@ class LoadedModel:
             answers.update(zip(places, found, strict=True))
         return [answers[place] for place in range(len(questions))]
 
-    @staticmethod
-    def _answered(desk: "_Desk", questions: Sequence[Question]) -> list[bytes | ServingError]:
-        encode = desk.encode
+    def _answered(self, desk: "_Desk", questions: Sequence[Question]) -> list[bytes | ServingError]:
+        encode, answers = desk.encode, desk.answer(questions)
+        count_answers(self._retriever.stats, questions, answers)
         return [
-            answer if isinstance(answer, ServingError) else encode(answer)
-            for answer in desk.answer(questions)
+            answer if isinstance(answer, ServingError) else encode(answer) for answer in answers
         ]
 
     def _desk(self, question: Question) -> "_Desk":
@@ -125,7 +135,27 @@ class LoadedModel:
                 self._check([Query(user_id, k, include_seen=True) for user_id in asked])
         self.answer([Query("", k=10), *(Query(user_id, k=10) for user_id in user_ids[:1])])
         self.answer(_warm_up_questions(user_ids[0], self._item_id))
-        self._retriever.stats = PaddingStats()  # nobody asked for these
+        self._retriever.stats = AnswerStats()  # nobody asked for these
+
+    def replay(self) -> Replayed:
+        """Answers the golden queries.
+
+        Raises:
+            VersionRefused: they cannot be read, or one of them cannot be answered.
+        """
+        golden = self._golden
+        step = max(self._batch_sizes)
+        answers: list[bytes | ServingError] = []
+        for start in range(0, len(golden.questions), step):
+            answers += self.answer(golden.questions[start : start + step])
+        for answer in answers:
+            if isinstance(answer, ServingError):
+                raise VersionRefused(Refusal.FAILED, f"a golden query failed: {answer}")
+        self._retriever.stats = AnswerStats()  # nobody asked for these
+        answered = tuple(item_ids(answer) for answer in answers if isinstance(answer, bytes))
+        return Replayed(
+            golden.questions, answered, mean_overlap(golden.expected, answered), golden.overlap
+        )
 
     def _check(self, queries: Sequence[Query]) -> None:
         for ranking in self._ranker.rank(queries):

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recserve_server.errors import ServingError
+from recserve_server.model import Replayed
+from recserve_server.models.refusal import Refusal
 from recserve_server.query import Schema
-from recserve_server.stats import PaddingStats
+from recserve_server.stats import AnswerStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Opening:
     max_k: int
     log_level: str
     log_format: str
+    is_background: bool = False
+    """Whether another version serves meanwhile, which is to feel nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,10 @@ class Opened:
     problem: str = ""
     schema: Schema = Schema()  # noqa: RUF009  # immutable
     """What questions may name."""
+    refusal: Refusal = Refusal.FAILED
+    """What kind of problem it is, if there is one."""
+    replayed: Replayed = Replayed()  # noqa: RUF009  # immutable
+    """What it answered to its golden queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +46,4 @@ class Answered:
     answers: Sequence[bytes | ServingError]
     problem: str
     """Why the batch as a whole failed; empty if it did not."""
-    padding: PaddingStats
+    padding: AnswerStats

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from recserve_server.model import Found, Restriction, Strangers
+from recserve_server.model_process.graph_ops import refuse_forbidden_ops
 
 
 @contextmanager
@@ -30,6 +32,7 @@ def _without_keras() -> Iterator[None]:
 with _without_keras():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
 _FEW_ITEMS = 100_000
 Input: TypeAlias = "NDArray[np.generic] | tf.Tensor"
 _SEARCH: Final = {"query_embeddings", "k", "excluded"}
@@ -80,6 +83,7 @@ def prepare(index_kind: str, item_count: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     if item_count <= _FEW_ITEMS:
         tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.constant(0)  # makes TensorFlow's threads, here and now
 
 
 def _load_scann() -> None:
@@ -123,8 +127,10 @@ class SavedModel:
         """Loads the model.
 
         Raises:
+            VersionRefused: its graph has operations that are not allowed.
             ValueError: TensorFlow cannot load it, or a signature is missing or not as it must be.
         """
+        refuse_forbidden_ops(_graph_of(folder))
         try:
             # The object owns the variables: a signature alone would lose them.
             self._module = tf.saved_model.load(str(folder))
@@ -207,6 +213,15 @@ class SavedModel:
     def _numbers(self, signature: str, output: str, **inputs: Input) -> NDArray[np.float32]:
         numbers: NDArray[np.float32] = self._signatures[signature](**inputs)[output]
         return numbers
+
+
+def _graph_of(folder: Path) -> "saved_model_pb2.SavedModel":
+    graph = saved_model_pb2.SavedModel()
+    try:
+        graph.ParseFromString((folder / "saved_model.pb").read_bytes())
+    except DecodeError as error:
+        raise ValueError("saved_model.pb is no SavedModel") from error
+    return graph
 
 
 def _found(outputs: dict[str, Any]) -> Found:

@@ -3,12 +3,15 @@
 import math
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from recserve_server.config import Limits
 from recserve_server.errors import FieldViolation, InvalidRequest
 
+LABELS: Final = ("stable", "canary")
+"""What a version can be to callers."""
 _MOST_TOLD: Final = 16
+_LONGEST_LABEL: Final = 32
 # All of Unicode's category Cc.
 _CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -119,11 +122,27 @@ def k_violations(k: int, limits: Limits) -> list[FieldViolation]:
     ]
 
 
-def address_violations(model: str, model_version: int, limits: Limits) -> list[FieldViolation]:
+class Addressed(Protocol):
+    """A request that may name the model and the version that must answer."""
+
+    model: str
+    model_version: int
+    model_label: str
+
+
+def address_violations(request: Addressed, limits: Limits) -> list[FieldViolation]:
     """Checks which model must answer."""
-    violations = text_violations("model", model, limits, may_be_empty=True)
-    if model_version < 0:
+    violations = text_violations("model", request.model, limits, may_be_empty=True)
+    if request.model_version < 0:
         violations.append(
-            FieldViolation("model_version", f"is {model_version}, must be 1 or more, or 0")
+            FieldViolation("model_version", f"is {request.model_version}, must be 1 or more, or 0")
+        )
+    label = request.model_label
+    if label and label not in LABELS:
+        seen = label[:_LONGEST_LABEL]
+        violations.append(FieldViolation("model_label", f"is {seen!r}, must be stable or canary"))
+    elif label and request.model_version:
+        violations.append(
+            FieldViolation("model_label", "is given with model_version, must be given alone")
         )
     return violations

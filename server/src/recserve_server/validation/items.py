@@ -29,7 +29,7 @@ def parse_find_similar_items(
     """
     violations = _given_violations(request.item_ids, limits, limits.max_similar_items)
     violations += k_violations(request.k, limits)
-    violations += address_violations(request.model, request.model_version, limits)
+    violations += address_violations(request, limits)
     violations += selection_violations(request, limits, schema)
     violations += view_violations(request.view)
     refuse_any(violations, "request")
@@ -50,7 +50,7 @@ def parse_rank_items(request: pb.RankItemsRequest, limits: Limits, schema: Schem
     violations = user_violations(request, limits, schema)
     violations += _given_violations(request.item_ids, limits, limits.max_rank_items)
     violations += repeats_violations("item_ids", request.item_ids)
-    violations += address_violations(request.model, request.model_version, limits)
+    violations += address_violations(request, limits)
     violations += view_violations(request.view)
     refuse_any(violations, "request")
     options = Options(

@@ -1,6 +1,7 @@
 """Requests for the catalogue in order."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Final
 
 from recserve.v1 import recommendation_service_pb2 as pb
@@ -40,9 +41,16 @@ def parse_recommend(request: pb.RecommendRequest, limits: Limits, schema: Schema
 
 
 def parse_batch_recommend(
-    request: pb.BatchRecommendRequest, limits: Limits, schema: Schema
+    request: pb.BatchRecommendRequest,
+    limits: Limits,
+    schema_of: Callable[[pb.RecommendRequest], Schema],
 ) -> list[Query]:
     """Returns the queries that a valid batch of requests asks, in order.
+
+    Args:
+        request: the batch.
+        limits: what may be asked for.
+        schema_of: what one of its requests may name.
 
     Raises:
         InvalidRequest: with the first 16 violations, each with the place of its request.
@@ -57,7 +65,7 @@ def parse_batch_recommend(
         dataclasses.replace(each, field=f"requests[{place}].{each.field}")
         for place, one in enumerate(request.requests)
         if queries[place] is None
-        for each in _violations(one, limits, schema)
+        for each in _violations(one, limits, schema_of(one))
     ]
     refuse_any(violations, "requests")
     return [
@@ -110,7 +118,7 @@ def _violations(
     request: pb.RecommendRequest, limits: Limits, schema: Schema
 ) -> list[FieldViolation]:
     violations = user_violations(request, limits, schema)
-    violations += address_violations(request.model, request.model_version, limits)
+    violations += address_violations(request, limits)
     violations += k_violations(request.k, limits)
     violations += selection_violations(request, limits, schema)
     violations += view_violations(request.view)

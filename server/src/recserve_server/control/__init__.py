@@ -1,0 +1,1 @@
+"""What operators can have a running server do, over a socket that only they can reach."""

@@ -1,0 +1,1 @@
+"""What is seen of a running server besides its counts: traces, the request log, its pulse."""

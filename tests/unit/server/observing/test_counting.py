@@ -1,0 +1,85 @@
+"""What is counted of the answers of a real model, by the part that answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recserve_server.matrix_model import MatrixModel, open_matrix
+from recserve_server.model import Fallback, Source
+from recserve_server.model_process.loaded_model import LoadedModel
+from recserve_server.models.artifact import VersionPath, read_manifest
+from recserve_server.query import Options, Query, RankQuery, Selection, SimilarQuery
+from recserve_server.stats import AnswerStats
+
+SCORES = np.array([[0, 1, 2, 3, 4], [5, 4, 3, 2, 1]], np.float32)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> LoadedModel:
+    folder = MatrixModel(SCORES, histories=[[4], []]).publish(tmp_path)
+    location = VersionPath(folder.parent.name, int(folder.name), folder)
+    model = LoadedModel(folder, read_manifest(location), open_matrix, (1, 4))
+    model.warm_up(10)
+    return model
+
+
+def counted(model: LoadedModel, *questions: Query | RankQuery | SimilarQuery) -> AnswerStats:
+    model.answer(questions)
+    return model.padding
+
+
+def excluding(*item_ids: str) -> Options:
+    return Options(selection=Selection(excluded_item_ids=item_ids))
+
+
+def test_the_warm_up_does_not_count(model: LoadedModel) -> None:
+    assert model.padding == AnswerStats(asked_k=model.padding.asked_k, run_s=model.padding.run_s)
+    assert (model.padding.asked_k.count, model.padding.run_s.count) == (0, 0)
+
+
+def test_answers_count_by_source_and_fallback(model: LoadedModel) -> None:
+    stats = counted(model, Query("u0", 3), Query("u1", 3), Query("nobody", 3))
+
+    assert stats.recommended[Source.USER_ID] == 2
+    assert stats.recommended[Source.POPULARITY] == 1
+    assert stats.fallbacks[Fallback.UNKNOWN_USER] == 1
+    assert sum(stats.fallbacks) == 1
+    assert (stats.items, stats.asked_k.count, stats.asked_k.total) == (9, 3, 9.0)
+    assert stats.run_s.count == 1
+
+
+def test_short_and_empty_answers_count(model: LoadedModel) -> None:
+    everything = excluding(*(f"i{number}" for number in range(5)))
+
+    stats = counted(model, Query("u0", 5), Query("u1", 5), Query("u1", 5, options=everything))
+
+    assert (stats.short, stats.empty) == (2, 1)
+
+
+def test_excluded_ids_count_if_the_model_knows_them(model: LoadedModel) -> None:
+    stats = counted(model, Query("u1", 3, options=excluding("i0", "i1", "unheard of")))
+
+    assert stats.excluded == 2
+
+
+def test_answers_without_recorded_events_count(model: LoadedModel) -> None:
+    stats = counted(model, Query("u1", 3, options=Options(is_degraded=True)), Query("u1", 3))
+
+    assert stats.degraded == 1
+
+
+def test_ranked_and_similar_items_count_apart(model: LoadedModel) -> None:
+    stats = counted(model, RankQuery("u1", ("i0", "i1")), SimilarQuery(("i0",), 2))
+
+    assert stats.ranked[Source.USER_ID] == 1
+    assert stats.similar == 1
+    assert sum(stats.recommended) == 0
+    assert stats.asked_k.total == 2.0  # given items are not asked for by number
+
+
+def test_failures_do_not_count(model: LoadedModel) -> None:
+    stats = counted(model, SimilarQuery(("unheard of",), 2))
+
+    assert (stats.similar, stats.items, stats.asked_k.count) == (0, 0, 0)
+    assert stats.run_s.count == 1
