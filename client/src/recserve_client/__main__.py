@@ -11,6 +11,7 @@ from ._cli import stdout
 from ._cli.commands import COMMANDS
 from ._cli.failures import described
 from ._cli.parser import parse
+from ._cli.security import CredentialsError, channel_config, read_access
 from ._errors import RecommenderError
 
 
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except RecommenderError as error:
         failure = described(error, arguments.target)
+    except CredentialsError as error:
+        failure = str(error)
     except KeyboardInterrupt:
         failure = "interrupted"
     except BrokenPipeError:
@@ -61,7 +64,10 @@ def _loadtest(argv: Sequence[str]) -> int:
 def _run(arguments: argparse.Namespace) -> str:
     """Makes the call and prints the result; returns what is wrong with it, or nothing."""
     try:
-        client = recserve_client.RecommenderClient(arguments.target, timeout_s=arguments.timeout)
+        config = channel_config(read_access(arguments))
+        client = recserve_client.RecommenderClient(
+            arguments.target, config=config, timeout_s=arguments.timeout
+        )
     except ValueError as error:
         arguments.error(str(error))
     with client:

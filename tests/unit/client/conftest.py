@@ -1,9 +1,11 @@
 """A real gRPC server on a free port, whose answers the test decides; and both clients."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -21,6 +23,8 @@ from recserve.v1 import model_service_pb2_grpc as model_grpc
 from recserve.v1 import recommendation_service_pb2 as recommendation_pb
 from recserve.v1 import recommendation_service_pb2_grpc as recommendation_grpc
 from recserve_client import AsyncRecommenderClient, RecommenderClient
+
+sys.path.append(str(Path(__file__).parent))  # for pem.py
 
 # A busy machine must not make a test fail; tests of the default deadline say so.
 PATIENT = {"timeout_s": 30.0}

@@ -27,7 +27,7 @@ def parse(argv: Sequence[str] | None, environ: Mapping[str, str]) -> argparse.Na
 
     Args:
         argv: Arguments without the program's name; None means those of the process.
-        environ: The environment, for the target.
+        environ: The environment, for the target and the token.
 
     Returns:
         What was given, under the names of the SDK's options where there are such; `error` takes
@@ -84,7 +84,11 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
 
     health = _add_command(commands, "health", "ask whether the server accepts calls", [common])
     health.add_argument(
-        "--service", default="", metavar="NAME", help="one gRPC service (default: the whole server)"
+        "--service",
+        default="",
+        metavar="NAME",
+        help="one gRPC service, or 'liveness' for whether the server runs at all, ready or not "
+        "(default: the whole server)",
     )
     return parser
 

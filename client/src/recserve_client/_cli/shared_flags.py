@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from . import flags
+from .security import add_security_flags
 
 _DEFAULT_TARGET: Final = "localhost:8500"
 _DEFAULT_TIMEOUT_S: Final = 2.0
@@ -135,7 +136,7 @@ def answer_flags() -> argparse.ArgumentParser:
 
 
 def common_flags(environ: Mapping[str, str]) -> argparse.ArgumentParser:
-    """Makes the flags of every command; the target may come from the environment."""
+    """Makes the flags of every command; target and token may come from the environment."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--target",
@@ -151,4 +152,5 @@ def common_flags(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         help="longest wait for the whole answer (default: %(default)g)",
     )
     common.add_argument("--json", action="store_true", help="print JSON (default: text for people)")
+    add_security_flags(common, environ)
     return common

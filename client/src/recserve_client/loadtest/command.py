@@ -8,17 +8,17 @@ import json
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Final, TextIO
 
 from rich.console import Console
 
 from recserve_client._cli import stdout
+from recserve_client._cli.access import Access
 from recserve_client._cli.failures import described
+from recserve_client._cli.security import CredentialsError, channel_config, read_access
 from recserve_client._client import RecommenderClient
 from recserve_client._errors import RecommenderError
-from recserve_client._transport.config import ChannelConfig, Tls
 
 from . import units
 from .compare import compare
@@ -26,7 +26,7 @@ from .comparison_table import print_comparison
 from .files import STANDARD_OUTPUT, FileError, check_writable, read_run, to_json, write_text
 from .flags import compare_parser, loadtest_parser, report_parser
 from .latency import LatencyRecorder
-from .plan import Endpoint, PlanError
+from .plan import PlanError
 from .reading import read_mix, read_plan
 from .report.page import page
 from .result import Run
@@ -63,7 +63,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             return code
     except PlanError as error:
         parser.error(str(error))
-    except (FileError, MetricsError) as error:
+    except (CredentialsError, FileError, MetricsError) as error:
         failure = str(error)
     except RecommenderError as error:
         failure = described(error, flags.target)
@@ -78,7 +78,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _loadtest(flags: argparse.Namespace) -> int:
     recording = read_recording(flags.replay) if flags.replay is not None else None
-    plan = read_plan(flags, _times_s(recording, flags))
+    access = _access(flags)
+    plan = read_plan(flags, _times_s(recording, flags), access)
     mix = read_mix(flags)
     outcomes = [path for path in (flags.json, flags.html, flags.hgrm) if path is not None]
     # A typing mistake is better told before an hour of load than after it.
@@ -87,13 +88,13 @@ def _loadtest(flags: argparse.Namespace) -> int:
     # What goes to standard output is for programs, then people look elsewhere.
     console = _console(sys.stderr if STANDARD_OUTPUT in outcomes else sys.stdout)
     metrics = MetricsReader(flags.metrics) if flags.metrics else None
-    found = _explore(flags, plan.endpoint, asks=recording is None)
+    found = _explore(flags, access, asks=recording is None)
     if recording is None:
         questions = draw_questions(mix, found.population, _QUESTIONS, flags.seed)
-        told = Told(arguments=_arguments(flags), mix=str(mix))
+        told = Told(arguments=flags.argv, mix=str(mix))
     else:
         questions = list(recording.questions)
-        told = Told(arguments=_arguments(flags), mix=f"recording {flags.replay.name}")
+        told = Told(arguments=flags.argv, mix=f"recording {flags.replay.name}")
     with View(console, is_quiet=flags.quiet) as view:
         session = Session(plan, found, metrics, view)
         run = session.run(questions, told)
@@ -125,18 +126,13 @@ def _report(flags: argparse.Namespace) -> int:
     return 0
 
 
-def _explore(flags: argparse.Namespace, endpoint: Endpoint, *, asks: bool) -> Found:
+def _explore(flags: argparse.Namespace, access: Access, *, asks: bool) -> Found:
     """Looks at the server; without `asks` not for users and items, which a recording brings."""
     unsaid: list[str] | None = None if asks else []
     user_ids = unsaid if flags.users is None else read_ids(flags.users)
     item_ids = unsaid if flags.items is None else read_ids(flags.items)
     try:
-        config = ChannelConfig(
-            tls=_tls(endpoint),
-            bearer_token=flags.token or None,
-            # As the test itself sends it, by whoever's decision that is.
-            token_in_plain_text=True,
-        )
+        config = channel_config(access)
         client = RecommenderClient(flags.target, config=config, timeout_s=_EXPLORE_TIMEOUT_S)
     except ValueError as error:
         raise PlanError(str(error)) from error
@@ -144,15 +140,11 @@ def _explore(flags: argparse.Namespace, endpoint: Endpoint, *, asks: bool) -> Fo
         return explore(client, flags.target, user_ids, item_ids, flags.seed)
 
 
-def _tls(endpoint: Endpoint) -> Tls | None:
-    if endpoint.tls_roots is None:
-        return None
-    if not endpoint.tls_roots:
-        return Tls()
+def _access(flags: argparse.Namespace) -> Access:
     try:
-        return Tls(root_certificates=Path(endpoint.tls_roots).read_bytes())
-    except OSError as error:
-        raise FileError(f"cannot read {endpoint.tls_roots}: {error.strerror}") from error
+        return read_access(flags)
+    except ValueError as error:
+        raise PlanError(str(error)) from error
 
 
 def _times_s(recording: Recording | None, flags: argparse.Namespace) -> tuple[float, ...]:
@@ -176,10 +168,6 @@ def _write(flags: argparse.Namespace, run: Run) -> None:
 
 def _fail(failure: str) -> None:
     print(f"recserve loadtest: {failure}", file=sys.stderr)
-
-
-def _arguments(flags: argparse.Namespace) -> tuple[str, ...]:
-    return tuple("***" if flags.token and flags.token in text else text for text in flags.argv)
 
 
 def _console(stream: TextIO) -> Console:

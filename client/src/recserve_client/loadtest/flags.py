@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from recserve_client._cli import flags as cli_flags
+from recserve_client._cli.security import add_security_flags
 
 from .conditions import NAMES
 from .plan import Arrivals
@@ -43,6 +44,7 @@ def loadtest_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_server(parser.add_argument_group("server"), environ)
+    add_security_flags(parser, environ)
     load, questions = parser.add_argument_group("load"), parser.add_argument_group("questions")
     _add_pressure(load)
     _add_length(load)
@@ -105,18 +107,6 @@ def _add_server(group: argparse._ArgumentGroup, environ: Mapping[str, str]) -> N
         metavar="URL",
         help="the server's metrics, as http://HOST:9090/metrics, which tell the sizes of batches "
         "(default: not read)",
-    )
-    add(
-        "--tls-roots",
-        metavar="FILE",
-        help="use TLS and trust these certificates; 'system' for the system's own "
-        "(default: plain text)",
-    )
-    add(
-        "--token",
-        default=environ.get("RECSERVE_TOKEN"),
-        metavar="TEXT",
-        help="bearer token to send (default: $RECSERVE_TOKEN, else none)",
     )
     add(
         "--timeout",

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from recserve_client._cli.access import TlsFiles
+
 MAX_CONNECTIONS: Final = 1000
 """Connections of all processes together."""
 
@@ -100,8 +102,8 @@ class Endpoint:
     cancelled and counts as DEADLINE_EXCEEDED. None means that there is none."""
     metadata: tuple[tuple[str, str], ...] = ()
     """Sent with each call, such as `authorization`; names in lower case."""
-    tls_roots: str | None = None
-    """File of root certificates for TLS; empty means the system's, None plain text."""
+    tls: TlsFiles | None = None
+    """Secures the connections; None means plain text."""
 
     def __post_init__(self) -> None:
         """Raises PlanError if a field is out of range."""
@@ -113,6 +115,11 @@ class Endpoint:
             )
         if self.timeout_s is not None and not 0.001 <= self.timeout_s <= 3600:
             raise PlanError(f"timeout is {self.timeout_s:g}, must be from 0.001 to 3600 seconds")
+
+    @property
+    def server_name(self) -> str:
+        """Name to find in the server's certificate, if there is TLS."""
+        return (self.tls.server_name if self.tls is not None else "") or self.host
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Final
 
+from recserve_client._cli.access import Access
 from recserve_client._transport.targets import parse_target
 
 from . import host, units
@@ -23,12 +24,13 @@ _PLACE: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^:,/\[\]]+)):([0-9]{1,5})")
 _SHARE_AND_SPAN: Final = re.compile(r"([^:]+)(?::(\d+)(?:\.\.(\d+))?)?")
 
 
-def read_plan(flags: Namespace, times_s: tuple[float, ...]) -> LoadPlan:
+def read_plan(flags: Namespace, times_s: tuple[float, ...], access: Access) -> LoadPlan:
     """Reads how calls leave.
 
     Args:
         flags: As parsed.
         times_s: Times of a recording, if it has any.
+        access: How the server is reached.
 
     Raises:
         PlanError: something is out of range, or does not go with something else.
@@ -39,7 +41,7 @@ def read_plan(flags: Namespace, times_s: tuple[float, ...]) -> LoadPlan:
     stages = _stages(flags, times_s)
     search = _search(flags.rate) if objective is not None else None
     return LoadPlan(
-        endpoint=read_endpoint(flags),
+        endpoint=read_endpoint(flags, access),
         stages=stages,
         processes=_processes(flags.processes, stages, search),
         seed=flags.seed,
@@ -51,7 +53,7 @@ def read_plan(flags: Namespace, times_s: tuple[float, ...]) -> LoadPlan:
     )
 
 
-def read_endpoint(flags: Namespace) -> Endpoint:
+def read_endpoint(flags: Namespace, access: Access) -> Endpoint:
     """Reads whom to ask.
 
     Raises:
@@ -59,14 +61,14 @@ def read_endpoint(flags: Namespace) -> Endpoint:
     """
     host_name, port = _place(flags.target)
     timeout_s = units.seconds(flags.timeout)
-    token = (("authorization", f"Bearer {flags.token}"),) if flags.token else ()
+    token = (("authorization", f"Bearer {access.token}"),) if access.token else ()
     return Endpoint(
         host=host_name,
         port=port,
         connections=flags.connections,
         timeout_s=timeout_s or None,
         metadata=token,
-        tls_roots={None: None, "system": ""}.get(flags.tls_roots, flags.tls_roots),
+        tls=access.tls,
     )
 
 

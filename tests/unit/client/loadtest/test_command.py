@@ -9,12 +9,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-import trustme
+from pem import Pem
 from screens import failure, usage_error
 
 from recserve_client.loadtest.command import main
 from recserve_client.loadtest.files import read_run
-from recserve_client.testing import SAMPLE_ITEMS, FakeServer, ServerTls
+from recserve_client.testing import SAMPLE_ITEMS, FakeServer
 
 UNREACHABLE = "127.0.0.1:1"
 USERS = {str(number): ["1", "2"] for number in range(1, 21)}
@@ -93,33 +93,40 @@ def test_a_condition_that_holds_is_exit_code_1(
 
 
 def test_a_token_is_sent_but_not_told(capsys, tmp_path: Path) -> None:
-    file = tmp_path / "run.json"
+    file, token = tmp_path / "run.json", tmp_path / "token"
+    token.write_text("s3cret\n")
     with FakeServer(SAMPLE_ITEMS, USERS, required_token="s3cret") as server:
         argv = ["--target", server.target, *SHORT, "--concurrency", "1", "--json", str(file)]
-        assert main([*argv, "--token=s3cret", "--token", "s3cret"], {}) == 0
-        assert read_run(file).arguments[-3:] == ("***", "--token", "***")
-        assert read_run(file).stages[0].errors == {}
-        assert "s3cret" not in file.read_text() + "".join(capsys.readouterr())
+        argv += ["--token-in-plain-text"]
+        for flags, environ in (((), {"RECSERVE_TOKEN": "s3cret"}), (("--token-file", token), {})):
+            assert main([*argv, *map(str, flags)], environ) == 0
+            assert read_run(file).stages[0].errors == {}
+            assert "s3cret" not in file.read_text() + "".join(capsys.readouterr())
         assert main(argv, {"RECSERVE_TOKEN": "wrong"}) == 1
-    assert failure(capsys).startswith("recserve loadtest: ")
+    assert failure(capsys).startswith("recserve loadtest: the authorization is not known here; ")
 
 
-def test_a_server_is_asked_through_tls(capsys, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    certificate = authority.issue_cert("localhost")
-    roots = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(roots)
-    tls = ServerTls(
-        private_key=certificate.private_key_pem.bytes(),
-        certificate_chain=b"".join(each.bytes() for each in certificate.cert_chain_pems),
-    )
+@pytest.fixture
+def pem(tmp_path: Path) -> Pem:
+    return Pem(tmp_path)
+
+
+def test_a_secured_server_is_asked_through_tls(capsys, pem: Pem) -> None:
+    with FakeServer(SAMPLE_ITEMS, USERS, tls=pem.server_tls("127.0.0.1")) as server:
+        argv = ["--target", server.target, *SHORT, "--concurrency", "1"]
+        assert main([*argv, "--ca", str(pem.ca), "--fail-if", "errors>0%"], {}) == 0
+
+
+def test_a_server_that_asks_for_certificates_gets_the_clients_own(capsys, pem: Pem) -> None:
+    tls = pem.server_tls("films.example.org", asks_for_certificates=True)
+    certificate, key = pem.own()
     with FakeServer(SAMPLE_ITEMS, USERS, tls=tls) as server:
-        argv = ["--target", f"localhost:{server.port}", *SHORT, "--concurrency", "1"]
-        assert main([*argv, "--tls-roots", str(roots), "--fail-if", "errors>0%"], {}) == 0
-    capsys.readouterr()
-
-    assert main([*argv, "--tls-roots", str(tmp_path / "no.pem")], {}) == 1
-    assert failure(capsys).endswith(f"cannot read {tmp_path}/no.pem: No such file or directory")
+        argv = ["--target", server.target, *SHORT, "--concurrency", "1", "--ca", str(pem.ca)]
+        argv += ["--server-name", "films.example.org", "--fail-if", "errors>0%"]
+        assert main([*argv, "--cert", str(certificate), "--key", str(key)], {}) == 0
+        capsys.readouterr()
+        assert main(argv, {}) == 1
+    assert failure(capsys).startswith("recserve loadtest: cannot reach 127.0.0.1:")
 
 
 def test_a_recording_is_replayed(load: Load, fake: FakeServer, capsys, tmp_path: Path) -> None:
@@ -198,7 +205,8 @@ def test_batches_are_read_from_the_metrics(load: Load, metrics: str, tmp_path: P
         (("--rate", "5", "--zipf", "steep"), "argument --zipf: invalid float value: 'steep'"),
         (("--rate", "5", "--filter", "year"), "argument --filter: "),
         (("--rate", "5", "--target", "films"), "--target is 'films', must be one HOST:PORT"),
-        (("--rate", "5", "--token", "a b"), "a bearer token must be printable ASCII"),
+        (("--rate", "5", "--token", "s3cret"), "ambiguous option: --token could match"),
+        (("--rate", "5", "--key", "own.key"), "one of --cert and --key is given, must be both"),
         (("--rate", "5", "--metrics", "films:9090"), "address of the metrics is 'films:9090'"),
         (("--rate", "5", "--fail-if", "p99>20"), "'20' is not a latency such as 20ms or 1.5s"),
     ],
@@ -229,7 +237,7 @@ def test_a_server_that_is_not_there_is_one_line(load: Load, capsys) -> None:
     assert failure(capsys).startswith(told)
 
 
-@pytest.mark.parametrize("flag", ["--users", "--items", "--replay", "--tls-roots"])
+@pytest.mark.parametrize("flag", ["--users", "--items", "--replay", "--ca", "--token-file"])
 def test_a_file_that_is_not_there_is_one_line(load: Load, capsys, flag: str) -> None:
     assert load("--rate", "5", flag, "/no/file") == 1
     told = "recserve loadtest: cannot read /no/file: No such file or directory"

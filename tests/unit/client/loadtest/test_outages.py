@@ -1,14 +1,12 @@
 import asyncio
 import socket
 import time
-from pathlib import Path
 
 import grpc
 import pytest
-import trustme
-from engine import ASK, answer, at_rate, in_flight, send, serving
+from engine import answer, at_rate, in_flight, send, serving
 
-from recserve_client.loadtest.plan import Endpoint, PlanError, Question
+from recserve_client.loadtest.plan import Endpoint
 from recserve_client.loadtest.wire.pool import Pool
 
 CUT = {"CONNECTION_LOST", "UNAVAILABLE", "CANCELLED", "STREAM_RESET"}
@@ -91,59 +89,9 @@ async def test_a_connection_that_has_used_up_its_streams_is_replaced(
     assert (found.ok, found.errors) == (50, {})
 
 
-@pytest.fixture
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def roots(authority: trustme.CA, tmp_path: Path) -> str:
-    file = tmp_path / "roots.pem"
-    authority.cert_pem.write_to_path(str(file))
-    return str(file)
-
-
-@pytest.fixture
-def credentials(authority: trustme.CA) -> grpc.ServerCredentials:
-    issued = authority.issue_cert("localhost")
-    chain = b"".join(each.bytes() for each in issued.cert_chain_pems)
-    return grpc.ssl_server_credentials([(issued.private_key_pem.bytes(), chain)])
-
-
-async def test_calls_go_over_tls(roots: str, credentials: grpc.ServerCredentials) -> None:
-    async def echo(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-        assert context.auth_context()["transport_security_type"] == [b"ssl"]
-        return request
-
-    questions = [Question(ASK.method, bytes(size)) for size in (3, 100_000)]
-    async with serving(echo, tls=credentials) as (_, port):
-        found = await send(port, at_rate(200), questions, host="localhost", tls_roots=roots)
-
-    assert (found.ok, found.errors) == (50, {})
-
-
 def connect(**endpoint) -> None:
     with Pool(Endpoint(**endpoint), 1) as pool:
         pool.connect()
-
-
-async def test_a_certificate_that_nobody_vouches_for_is_refused(
-    credentials: grpc.ServerCredentials,
-) -> None:
-    async with serving(answer, tls=credentials) as (_, port):
-        with pytest.raises(ConnectionError, match="certificate verify failed"):
-            await asyncio.to_thread(connect, host="localhost", port=port, tls_roots="")
-
-
-async def test_tls_with_a_server_of_plain_text_is_refused(roots: str) -> None:
-    async with serving(answer) as (_, port):
-        with pytest.raises(ConnectionError, match=r".+"):
-            await asyncio.to_thread(connect, host="127.0.0.1", port=port, tls_roots=roots)
-
-
-def test_roots_that_are_not_there_are_told() -> None:
-    with pytest.raises(PlanError, match=r"root certificates '/no/file' cannot be read"):
-        connect(host="127.0.0.1", port=1, tls_roots="/no/file")
 
 
 def test_no_server_is_told_at_once() -> None:

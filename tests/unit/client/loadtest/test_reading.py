@@ -1,17 +1,26 @@
+from pathlib import Path
+
 import pytest
 
 from recserve_client import Filter
+from recserve_client._cli.access import TlsFiles
+from recserve_client._cli.security import read_access
 from recserve_client.loadtest import host
 from recserve_client.loadtest.conditions import Bound, Objective
 from recserve_client.loadtest.flags import compare_parser, loadtest_parser, report_parser
-from recserve_client.loadtest.plan import Arrivals, ClosedLoop, OpenLoop, PlanError
-from recserve_client.loadtest.reading import read_endpoint, read_mix, read_plan
+from recserve_client.loadtest.plan import Arrivals, ClosedLoop, Endpoint, OpenLoop, PlanError
+from recserve_client.loadtest.reading import read_mix, read_plan
 from recserve_client.loadtest.session import LoadPlan
 from recserve_client.loadtest.traffic.mix import Mix, Span
 
 
 def plan_of(*argv: str, times_s: tuple[float, ...] = (), **environ: str) -> LoadPlan:
-    return read_plan(loadtest_parser(environ).parse_args(argv), times_s)
+    flags = loadtest_parser(environ).parse_args(argv)
+    return read_plan(flags, times_s, read_access(flags))
+
+
+def endpoint_of(*argv: str, **environ: str) -> Endpoint:
+    return plan_of("--rate", "1", *argv, **environ).endpoint
 
 
 def mix_of(*argv: str) -> Mix:
@@ -142,7 +151,7 @@ def test_a_plan_that_is_none_is_told(argv: tuple[str, ...], told: str) -> None:
     ],
 )
 def test_a_target_is_one_place(target: str, place: tuple[str, int]) -> None:
-    endpoint = read_endpoint(loadtest_parser({}).parse_args(["--target", target]))
+    endpoint = endpoint_of("--target", target)
     assert (endpoint.host, endpoint.port) == place
 
 
@@ -165,21 +174,31 @@ def test_a_target_is_one_place(target: str, place: tuple[str, int]) -> None:
 )
 def test_a_target_that_is_not_one_place_is_told(target: str) -> None:
     with pytest.raises(PlanError, match=r"^(--target|target|port) is "):
-        read_endpoint(loadtest_parser({}).parse_args(["--target", target]))
+        endpoint_of("--target", target)
 
 
 def test_a_server_is_asked_as_the_flags_say() -> None:
-    parser = loadtest_parser({"RECSERVE_TARGET": "films:1", "RECSERVE_TOKEN": "from-environment"})
-    usual = read_endpoint(parser.parse_args([]))
-    flags = ["--target", "a:2", "--token", "b", "--timeout", "0", "--tls-roots", "system"]
-    said = read_endpoint(parser.parse_args([*flags, "--connections", "3"]))
+    usual = endpoint_of(RECSERVE_TARGET="films:1")
+    said = endpoint_of("--target", "a:2", "--timeout", "0", "--connections", "3")
 
-    assert (usual.host, usual.port, usual.timeout_s, usual.tls_roots) == ("films", 1, 1.0, None)
-    assert usual.metadata == (("authorization", "Bearer from-environment"),)
-    assert (said.host, said.port, said.timeout_s, said.tls_roots) == ("a", 2, None, "")
-    assert (said.metadata, said.connections) == ((("authorization", "Bearer b"),), 3)
-    no_token = read_endpoint(parser.parse_args(["--token", "", "--tls-roots", "ca.pem"]))
-    assert (no_token.metadata, no_token.tls_roots) == ((), "ca.pem")
+    assert (usual.host, usual.port, usual.timeout_s) == ("films", 1, 1.0)
+    assert (usual.tls, usual.metadata) == (None, ())
+    assert (said.host, said.port, said.timeout_s, said.connections) == ("a", 2, None, 3)
+
+
+def test_a_secured_server_is_asked_as_the_flags_say() -> None:
+    flags = ("--ca", "ca.pem", "--cert", "own.pem", "--key", "own.key", "--server-name", "films")
+    found = endpoint_of(*flags, RECSERVE_TOKEN="s3cret")
+
+    assert found.tls == TlsFiles(
+        roots=Path("ca.pem"),
+        certificate=Path("own.pem"),
+        key=Path("own.key"),
+        server_name="films",
+    )
+    assert found.server_name == "films"
+    assert found.metadata == (("authorization", "Bearer s3cret"),)
+    assert endpoint_of("--tls").tls == TlsFiles()
 
 
 def test_a_mix_is_plain_unless_said() -> None:

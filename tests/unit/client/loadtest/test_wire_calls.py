@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recserve_client._cli.access import TlsFiles
 from recserve_client.loadtest.plan import Endpoint, PlanError, Question
 from recserve_client.loadtest.wire.calls import EncodedCall, encode, literal
 from recserve_client.loadtest.wire.frames import (
@@ -108,9 +109,15 @@ def test_metadata_is_sent_and_hidden_from_tables_of_proxies() -> None:
 
 
 def test_tls_and_addresses_of_six_are_told() -> None:
-    found = dict(headers(host="::1", tls_roots=""))
+    found = dict(headers(host="::1", tls=TlsFiles()))
 
     assert (found[":scheme"], found[":authority"]) == ("https", "[::1]:8500")
+
+
+def test_a_server_of_another_name_is_called_by_it() -> None:
+    found = dict(headers(tls=TlsFiles(server_name="films.example.org")))
+
+    assert found[":authority"] == "films.example.org"
 
 
 @given(st.integers(0, 100_000))

@@ -113,8 +113,11 @@ def _encode(question: Question, first: bytes, others: bytes) -> EncodedCall:
 def _pseudo_headers(endpoint: Endpoint) -> bytes:
     """Returns those of HTTP/2 itself but the path; all of them must come first."""
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    scheme = _HTTP if endpoint.tls_roots is None else _HTTPS
-    return _POST + scheme + _AUTHORITY + literal(f"{host}:{endpoint.port}")
+    authority = f"{host}:{endpoint.port}"
+    if endpoint.tls is None:
+        return _POST + _HTTP + _AUTHORITY + literal(authority)
+    # As gRPC does it: a proxy may look for the server by this name.
+    return _POST + _HTTPS + _AUTHORITY + literal(endpoint.tls.server_name or authority)
 
 
 def _other_headers(endpoint: Endpoint) -> bytes:

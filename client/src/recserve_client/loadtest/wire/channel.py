@@ -20,7 +20,8 @@ _CONNECT_LIMIT_S: Final = 5.0
 class Peer:
     """Whom channels connect to."""
 
-    host: str
+    name: str
+    """Name to find in its certificate."""
     addresses: list[Address]
     tls: ssl.SSLContext | None
 
@@ -96,7 +97,7 @@ class Channel:
         addresses = self._peer.addresses
         address = addresses[self.failures % len(addresses)]
         try:
-            transport = Transport(address, self._peer.tls, self._peer.host)
+            transport = Transport(address, self._peer.tls, self._peer.name)
         except OSError as error:
             self._fail(error.strerror or str(error), now_s)
             return

@@ -29,7 +29,8 @@ class Pool:
             PlanError: the endpoint's certificates cannot be read.
             OSError: its name cannot be resolved.
         """
-        peer = Peer(endpoint.host, resolve(endpoint.host, endpoint.port), tls_context(endpoint))
+        addresses = resolve(endpoint.host, endpoint.port)
+        peer = Peer(endpoint.server_name, addresses, tls_context(endpoint))
         # Before any other socket: `turn` wants a descriptor that select() takes, below 1024.
         self._selector = selectors.DefaultSelector()
         self._deadlines = Deadlines(endpoint.timeout_s)

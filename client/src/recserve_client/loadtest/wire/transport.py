@@ -32,16 +32,22 @@ def tls_context(endpoint: Endpoint) -> ssl.SSLContext | None:
     """Returns how to speak TLS with the endpoint, None if in plain text.
 
     Raises:
-        PlanError: its roots cannot be read.
+        PlanError: its certificates cannot be used.
     """
-    if endpoint.tls_roots is None:
+    files = endpoint.tls
+    if files is None:
         return None
     try:
-        context = ssl.create_default_context(cafile=endpoint.tls_roots or None)
+        context = ssl.create_default_context(cafile=files.roots)
+        if files.certificate is not None:
+            # Without a password OpenSSL would ask the terminal for one.
+            context.load_cert_chain(files.certificate, files.key, password="")
     except OSError as error:
-        raise PlanError(
-            f"root certificates {endpoint.tls_roots!r} cannot be read: {error}"
-        ) from error
+        used = [str(path) for path in (files.roots, files.certificate, files.key) if path]
+        raise PlanError(f"one of {', '.join(used)} cannot be used: {error}") from error
+    # From Python 3.13 on refuses authorities that gRPC's clients take, such as those made by
+    # `openssl req -x509`, which do not say what their keys are for.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.set_alpn_protocols(["h2"])
     return context
 
