@@ -9,7 +9,7 @@ from recserve_server.batching.pace import SHORTEST_RETRY_S, Pace
 from recserve_server.batching.queue import BatchQueue
 from recserve_server.batching.terms import Terms
 from recserve_server.config import BatchingConfig
-from recserve_server.errors import DeadlineTooShort, QueueFull
+from recserve_server.errors import DeadlineTooShort, QueueFull, WaitTooLong
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -60,4 +60,4 @@ class Admission(Generic[Request, Answer]):
         # chance could keep all others out.
         if wait_s > self._max_wait_s and place > size:
             retry_after_s = max(SHORTEST_RETRY_S, wait_s - self._max_wait_s)
-            raise QueueFull(self._queue.request_count, retry_after_s)
+            raise WaitTooLong(wait_s, self._max_wait_s, retry_after_s)

@@ -24,8 +24,8 @@ from recserve_server.calls.call import (
 )
 from recserve_server.errors import (
     MalformedMessage,
+    Overloaded,
     PermissionDenied,
-    QueueFull,
     ServingError,
     Unexpected,
     to_status,
@@ -204,7 +204,7 @@ async def _refuse(error: ServingError, call: Call, context: Context) -> None:
     status = rpc_status.to_status(to_status(error, domain=domain, request_id=call.request_id))
     # Aborting replaces the trailers set before.
     trailers = [*status.trailing_metadata, (REQUEST_ID_KEY, call.request_id)]
-    if isinstance(error, QueueFull):
+    if isinstance(error, Overloaded):
         # Of no other: a client of several replicas is to try the next one at once.
         trailers.append((_PUSHBACK_KEY, str(round(error.retry_after_s * 1000))))
     await context.abort(status.code, status.details, tuple(trailers))

@@ -13,7 +13,9 @@
     |-- StoreUnavailable  events cannot be kept now
     |-- Unauthenticated   nothing shows who calls
     |-- PermissionDenied  the caller may not do this
-    |-- QueueFull         too much is waiting
+    |-- Overloaded        more is waiting than should
+    |   |-- QueueFull     as much as may
+    |   `-- WaitTooLong   longer than anybody is to wait
     |-- NotReady          starting, or going down
     |-- DeadlineTooShort  the deadline would pass before the model is asked
     |-- ExpiredInQueue    the deadline passed before the model was asked
@@ -24,7 +26,13 @@ A status carries exactly one google.rpc.ErrorInfo (AIP-193).
 
 from recserve_server.errors.access import PermissionDenied, Unauthenticated
 from recserve_server.errors.base import RetryLater, ServingError, Unexpected
-from recserve_server.errors.overload import DeadlineTooShort, ExpiredInQueue, QueueFull
+from recserve_server.errors.overload import (
+    DeadlineTooShort,
+    ExpiredInQueue,
+    Overloaded,
+    QueueFull,
+    WaitTooLong,
+)
 from recserve_server.errors.requests import (
     FieldViolation,
     InvalidRequest,
@@ -56,6 +64,7 @@ __all__ = [
     "NotInModel",
     "NotPersonal",
     "NotReady",
+    "Overloaded",
     "PermissionDenied",
     "QueueFull",
     "RetryLater",
@@ -66,5 +75,6 @@ __all__ = [
     "UnknownItems",
     "UnknownModel",
     "VersionRetired",
+    "WaitTooLong",
     "to_status",
 ]

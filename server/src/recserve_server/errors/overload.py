@@ -5,17 +5,34 @@ from google.rpc import code_pb2
 from recserve_server.errors.base import RetryLater, ServingError
 
 
-class QueueFull(RetryLater):
-    """As many requests wait as may; come back after the delay."""
+class Overloaded(RetryLater):
+    """More is waiting than should; come back after the delay."""
 
     code = code_pb2.RESOURCE_EXHAUSTED
     reason = "QUEUE_FULL"
+
+
+class QueueFull(Overloaded):
+    """As many requests wait as may."""
 
     def __init__(self, max_enqueued: int, retry_after_s: float) -> None:
         super().__init__(
             f"{max_enqueued} requests are waiting already",
             retry_after_s,
             max_enqueued=str(max_enqueued),
+        )
+
+
+class WaitTooLong(Overloaded):
+    """The request would wait longer than anybody is to."""
+
+    def __init__(self, wait_s: float, max_wait_s: float, retry_after_s: float) -> None:
+        wait_ms, max_wait_ms = f"{wait_s * 1000:.1f}", f"{max_wait_s * 1000:g}"
+        super().__init__(
+            f"the wait is estimated at {wait_ms} ms, at most {max_wait_ms} ms are allowed",
+            retry_after_s,
+            estimated_wait_ms=wait_ms,
+            max_wait_ms=max_wait_ms,
         )
 
 

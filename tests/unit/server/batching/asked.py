@@ -9,7 +9,7 @@ from recserve_server.errors import (
     ExpiredInQueue,
     ModelFailed,
     NotReady,
-    QueueFull,
+    Overloaded,
 )
 
 
@@ -55,6 +55,6 @@ def check(caller: Asked) -> None:
         # Groups are split into batches of three; a failure in any of them is the group's.
         assert any(encode(number) <= 0 for number in caller.numbers)
     else:
-        assert isinstance(error, (QueueFull, DeadlineTooShort, ExpiredInQueue, NotReady))
+        assert isinstance(error, (Overloaded, DeadlineTooShort, ExpiredInQueue, NotReady))
         if isinstance(error, (DeadlineTooShort, ExpiredInQueue)):
             assert caller.deadline_s < float("inf")

@@ -7,7 +7,7 @@ import pytest
 from recserve_server.batching.batcher import MicroBatcher
 from recserve_server.batching.terms import Priority, Terms
 from recserve_server.config import BatchingConfig
-from recserve_server.errors import DeadlineTooShort, QueueFull
+from recserve_server.errors import DeadlineTooShort, Overloaded
 from recserve_server.testing import ManualRunner
 
 BATCH = Priority.BATCH
@@ -103,7 +103,7 @@ async def test_a_longer_wait_than_any_may_be_is_refused_and_told_when_to_return(
 ) -> None:
     await bounded.ask(8)
 
-    with pytest.raises(QueueFull) as caught:
+    with pytest.raises(Overloaded) as caught:
         await bounded.batcher.submit(1)
 
     assert caught.value.retry_after_s == pytest.approx(0.5)
@@ -129,7 +129,7 @@ async def test_a_batch_that_was_slow_by_chance_does_not_keep_everybody_out(
     await bounded.ask()  # it runs, and is expected to take a minute
 
     await bounded.ask()  # nobody is before it
-    with pytest.raises(QueueFull):
+    with pytest.raises(Overloaded):
         await bounded.batcher.submit(1)
 
     await bounded.finish(after_s=0.001)
