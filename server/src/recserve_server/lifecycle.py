@@ -207,7 +207,7 @@ class Server:
         """Looks for new versions every now and then, and when it is told to.
 
         Raises:
-            NoModelError: some model has none that can be served any more.
+            NoModelError: no model has a version that can be served any more.
         """
         while True:
             await self.wait_to_look()
@@ -220,7 +220,12 @@ class Server:
         except (NoModelError, ValueError) as error:
             # What serves goes on: the directory may be back at the next look.
             _log.error("the model directory was not looked at", extra={"reason": str(error)})
-        self.store.require_stable()
+        if all(lineup.stable is None for lineup in self.store.lineups):
+            self.store.require_stable()
+        for lineup in self.store.lineups:
+            if lineup.stable is None:
+                # The others answer; health says NOT_SERVING, and each look tries again.
+                _log.error("a model does not answer", extra={"model": lineup.name})
 
     def _look_if_lost(self) -> None:
         if any(lineup.stable is None for lineup in self.store.lineups):

@@ -105,7 +105,7 @@ class Lineup:
         stable, canary = self._stable, self._canary
         if stable is None:
             raise NotReady("the model is being loaded")
-        if version:
+        if version > 0:  # what is less is no version, which validation will tell
             if (live := self.live.get(version)) is None:
                 raise VersionRetired(self.name, version, stable.version.number)
             return live
