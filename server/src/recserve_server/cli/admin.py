@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from recserve_server.cli.paths import path_of
 from recserve_server.control.protocol import MOST_BYTES, from_line, to_line
 
 _DESCRIPTION: Final = """\
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--admin-socket",
-        type=lambda text: Path(text).expanduser(),
+        type=path_of,
         required=True,
         metavar="PATH",
         help="the server's --admin-socket",
@@ -109,7 +110,7 @@ def _add_version(parser: argparse.ArgumentParser) -> None:
 
 def _absolute(text: str) -> str:
     # The server has a working folder of its own.
-    return str(Path(text).expanduser().absolute())
+    return str(path_of(text).absolute())
 
 
 def _as_text(status: dict[str, Any]) -> str:

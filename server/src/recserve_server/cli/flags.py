@@ -2,7 +2,6 @@
 
 import argparse
 from importlib.metadata import version
-from pathlib import Path
 
 from recserve_server.cli.operation_flags import (
     add_access_flags,
@@ -10,6 +9,7 @@ from recserve_server.cli.operation_flags import (
     add_observing_flags,
     add_operation_flags,
 )
+from recserve_server.cli.paths import path_of
 from recserve_server.config import BatchingConfig, EventsConfig, Limits, VersionsConfig
 
 _DESCRIPTION = """\
@@ -66,11 +66,6 @@ def serve_parser(prog: str = "recserve-serve") -> argparse.ArgumentParser:
     )
     add("--version", action="version", version=version("recserve-server"))
     return parser
-
-
-def path_of(text: str) -> Path:
-    """Returns a path, a leading `~` taken for the home folder."""
-    return Path(text).expanduser()
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """Flags of running a server: its end, connections, callers, and what it writes down."""
 
 import argparse
-from pathlib import Path
 
+from recserve_server.cli.paths import path_of
 from recserve_server.config import AccessConfig, ConnectionsConfig, ObservingConfig
 
 
@@ -11,7 +11,7 @@ def add_operation_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("operation").add_argument
     add(
         "--admin-socket",
-        type=_path,
+        type=path_of,
         metavar="PATH",
         help="where `recserve-serve admin` reaches the server; only its own user can",
     )
@@ -96,21 +96,21 @@ def add_access_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("security").add_argument
     add(
         "--tls-cert",
-        type=_path,
+        type=path_of,
         metavar="FILE",
         help="PEM of the server's certificate, read again when it changes; without it anybody on "
         "the way can read along",
     )
-    add("--tls-key", type=_path, metavar="FILE", help="PEM of the certificate's key")
+    add("--tls-key", type=path_of, metavar="FILE", help="PEM of the certificate's key")
     add(
         "--tls-client-ca",
-        type=_path,
+        type=path_of,
         metavar="FILE",
         help="PEM of authorities: every client then needs a certificate of theirs",
     )
     add(
         "--callers",
-        type=_path,
+        type=path_of,
         metavar="FILE",
         help="TOML of callers' tokens and what each may do; read again when it changes",
     )
@@ -128,7 +128,7 @@ def add_observing_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("observing").add_argument
     add(
         "--request-log",
-        type=_path,
+        type=path_of,
         metavar="FILE",
         help="write a sample of calls and answers as JSON lines",
     )
@@ -151,7 +151,3 @@ def add_observing_flags(parser: argparse.ArgumentParser) -> None:
         default=observing.otel,
         help="export spans by OpenTelemetry, as its OTEL_* variables say; needs the extra otel",
     )
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
