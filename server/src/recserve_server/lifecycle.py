@@ -16,7 +16,7 @@ from recserve_server.models.loading import OpenModel
 from recserve_server.models.store import ModelStore, NoModelError
 from recserve_server.observing.heartbeat import Heartbeat
 from recserve_server.reading import read
-from recserve_server.security.listening import add_port
+from recserve_server.security.listening import add_port, why_not
 from recserve_server.signals import signals
 
 _log = logging.getLogger(__name__)
@@ -119,6 +119,7 @@ class Server:
             # What is being loaded would come too late.
             self._following.cancel()
             await asyncio.wait((self._following,))
+        await self._close_control()
         if was_serving:  # else nobody has to be given time to send calls elsewhere
             await asyncio.sleep(self._config.drain_delay_s)
         self._app.health.close()
@@ -149,8 +150,8 @@ class Server:
         try:
             port = add_port(self._app.server, self._config.address, self._app.security.tls)
         except RuntimeError as error:
-            reason = f"cannot listen on {self._config.address}: is the port in use?"
-            raise StartError(reason) from error
+            address = self._config.address
+            raise StartError(f"cannot listen on {address}: {why_not(address)}") from error
         self.address = f"{self._config.address.rpartition(':')[0]}:{port}"
 
     async def _open_events(self) -> None:
@@ -191,10 +192,13 @@ class Server:
             raise StartError(reason) from error
         self._control = control
 
-    async def _close_doors(self) -> None:
+    async def _close_control(self) -> None:
         if self._control is not None:
             await self._control.close()
             self._control = None
+
+    async def _close_doors(self) -> None:
+        await self._close_control()
         if self._app.events is not None:
             await self._app.events.close()
         if self._admin is not None:

@@ -26,11 +26,18 @@ def configure_logging(level: str, log_format: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     as_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
+    handler.addFilter(_is_of_interest)
     least = logging.getLevelNamesMapping()[level.upper()]
     # Libraries write what they send and receive, tokens included, at the level of debugging.
     logging.basicConfig(level=max(least, logging.INFO), handlers=[handler], force=True)
     logging.getLogger(_OURS).setLevel(least)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def _is_of_interest(record: logging.LogRecord) -> bool:
+    """Leaves out what gRPC says, with a traceback, of each caller that left before its answer."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return not (record.name.startswith("grpc") and kind and kind.__name__ == "ExecuteBatchError")
 
 
 class JsonFormatter(logging.Formatter):

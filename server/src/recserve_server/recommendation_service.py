@@ -79,7 +79,9 @@ class RecommendationService(pb_grpc.RecommendationServiceServicer):
 
     def _route(self, request: object, user_id: str) -> LiveModel:
         addressed = cast(Addressed, request)
-        return self._store.lineup(addressed.model).route(
+        # What is too long for a name is no model's: validation will say so.
+        name = addressed.model if len(addressed.model) <= self._limits.max_id_bytes else ""
+        return self._store.lineup(name).route(
             addressed.model_version, addressed.model_label, user_id
         )
 

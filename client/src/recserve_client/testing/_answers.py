@@ -13,7 +13,7 @@ from recserve.v1 import feedback_service_pb2 as feedback_pb
 from recserve.v1 import model_service_pb2 as model_pb
 from recserve.v1 import recommendation_service_pb2 as pb
 
-from . import _checks, _refusals, _selection
+from . import _checks, _ids, _refusals, _selection
 from ._askers import Asker, asker_of
 from ._knowledge import Knowledge
 from ._telling import plain_items, told_items
@@ -188,11 +188,12 @@ def _require_served(
     knowledge: Knowledge,
 ) -> None:
     name, version = knowledge.model.name, knowledge.model.version
-    if request.model not in ("", name):
+    # What cannot be a name or a version is a violation, which is told of later.
+    if request.model not in ("", name) and len(request.model) <= _ids.MAX_ID_BYTES:
         raise _refusals.model_unknown(request.model)
-    if request.model_version not in (0, version):
+    if request.model_version > 0 and request.model_version != version:
         raise _refusals.version_retired(name, request.model_version, version)
-    # With a version too it is a violation, which is told of later.
+    # So is a label with a version.
     if request.model_label == "canary" and not request.model_version:
         raise _refusals.label_unknown(name, request.model_label)
 

@@ -25,6 +25,17 @@ class Wanted(NamedTuple):
     """int32 [n], rows that may not come back."""
 
 
+def has_repeats(found: Found) -> bool:
+    """Tells whether any ranking has an item twice; excluded items, behind all others, may be."""
+    rows = found.item_rows
+    ordered = np.sort(rows, axis=1)
+    if not (ordered[:, 1:] == ordered[:, :-1]).any():
+        return False
+    apart = -1 - np.arange(rows.shape[1], dtype=rows.dtype)
+    ordered = np.sort(np.where(found.scores > -np.inf, rows, apart), axis=1)
+    return bool((ordered[:, 1:] == ordered[:, :-1]).any())
+
+
 class CatalogueRanker:
     """Known users are ranked by the retriever, all others by popularity."""
 
@@ -106,9 +117,14 @@ class CatalogueRanker:
         ]
 
     def _is_sound(self, found: Found) -> bool:
-        # Few calls, each over all: NumPy's overhead is what a small batch costs.
-        return not np.isnan(found.scores.min()) and found.item_rows.view(np.uint32).max() < len(
-            self._catalogue
+        # Few calls, each over all: NumPy's overhead is what a small batch costs. No comparison
+        # with NaN holds.
+        rows, scores = found.item_rows, found.scores
+        return bool(
+            scores.max() < np.inf
+            and scores.min() >= -np.inf
+            and rows.view(np.uint32).max() < len(self._catalogue)
+            and not has_repeats(found)
         )
 
     def _one_by_one(self, wanted: Sequence[Wanted]) -> list[Ranking | ServingError]:

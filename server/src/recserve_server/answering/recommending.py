@@ -16,7 +16,7 @@ from recserve_server.answering.abilities import require
 from recserve_server.answering.askers import Asker, Askers
 from recserve_server.answering.diversifying import Diversifier
 from recserve_server.answering.eligibility import Eligibility, Eligible, restriction
-from recserve_server.answering.ranking import CatalogueRanker, Wanted
+from recserve_server.answering.ranking import CatalogueRanker, Wanted, has_repeats
 from recserve_server.answering.tables import Tables
 from recserve_server.answering.telling import Teller, Told
 from recserve_server.errors import ModelFailed, ServingError
@@ -183,7 +183,9 @@ class Recommender:
 
     def _ranking(self, plan: _Plan, found: Found, place: int, depth: int) -> Ranking | ServingError:
         scores = found.scores[place, :depth]
-        if np.isnan(scores).any():
+        only = Found(found.item_rows[place : place + 1, :depth], scores[None])
+        # Neither infinity nor, with which no comparison holds, NaN.
+        if not (scores < np.inf).all() or has_repeats(only):
             return ModelFailed()
         count = int(np.count_nonzero(scores > -np.inf))
         first = found.retrieval_scores if self._has_second_stage(plan) else None

@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+import resource
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from recserve_server.cli.flags import serve_parser
 from recserve_server.cli.settings import as_json, config_of
 from recserve_server.config import EventsConfig, ServerConfig
+
+_FEWEST_FILES: Final = 64
 
 
 def serve(argv: Sequence[str] | None) -> int:
@@ -27,6 +31,14 @@ def serve(argv: Sequence[str] | None) -> int:
 
 
 def _run(config: ServerConfig) -> int:
+    if (limit := resource.getrlimit(resource.RLIMIT_NOFILE)[0]) < _FEWEST_FILES:
+        # gRPC would crash, or say that the port is in use.
+        print(
+            f"recserve-serve: {limit} open files are allowed, at least {_FEWEST_FILES} are needed: "
+            "ulimit -n",
+            file=sys.stderr,
+        )
+        return 1
     # gRPC's core would print lines of its own on standard error, between ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # After the arguments are known to be good: this imports gRPC.

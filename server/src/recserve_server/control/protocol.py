@@ -19,7 +19,10 @@ def from_line(line: bytes) -> dict[str, Any]:
     Raises:
         ValueError: the line is no JSON object.
     """
-    message = json.loads(line)
+    try:
+        message = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(message, dict):
         raise ValueError("not a JSON object")
     return message

@@ -27,6 +27,7 @@ class ControlSocket:
         """Takes where to listen, and what runs commands."""
         self._path, self._run = path, run
         self._server: asyncio.Server | None = None
+        self._talks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Listens; what a server that has crashed left there is replaced.
@@ -39,16 +40,20 @@ class ControlSocket:
         mask = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(
-                self._talk, str(self._path), limit=MOST_BYTES
+                self._begin, str(self._path), limit=MOST_BYTES
             )
         finally:
             os.umask(mask)
 
     async def close(self) -> None:
-        """Stops to listen and removes the file."""
-        if self._server is not None:
-            self._server.close()
-            self._path.unlink(missing_ok=True)
+        """Stops to listen, gives up commands under way, and removes the file."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._path.unlink(missing_ok=True)
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
 
     def _remove_leftover(self) -> None:
         if not self._path.is_socket():
@@ -63,11 +68,19 @@ class ControlSocket:
                 return
         raise FileExistsError(None, "another server listens there")
 
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of ours, to be cancelled in the end: asyncio would log it as a failure.
+        talk = asyncio.ensure_future(self._talk(reader, writer))
+        self._talks.add(talk)
+        talk.add_done_callback(self._talks.discard)
+
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             _check_peer(writer)
             async with asyncio.timeout(_TIME_TO_ASK_S):
                 line = await reader.readline()
+            if not line.endswith(b"\n"):
+                raise ValueError("the command has no end")
             answer = await self._answer(line)
             writer.write(to_line(answer))
             await writer.drain()

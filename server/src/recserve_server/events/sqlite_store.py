@@ -111,6 +111,8 @@ class SqliteStore:
     def _open(self) -> None:
         with contextlib.ExitStack() as undo:
             try:
+                if self._path.is_dir():
+                    raise ValueError(f"{self._path} cannot hold events: it is a folder")
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 lock = self._path.with_name(self._path.name + ".lock").open("wb")
                 undo.callback(lock.close)

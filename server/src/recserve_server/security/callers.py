@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, TypeVar
 LONGEST_TOKEN: Final = 4096
 """Characters that a token may have; a longer one is refused before it is hashed."""
 _SHORTEST_TOKEN: Final = 16
+_HARMLESS_KEY: Final = re.compile(r"[a-z][a-z_]{0,15}")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _KEYS: Final = frozenset({"name", "token", "token_sha256", "certificate", "may", "expires"})
@@ -77,7 +78,7 @@ def parse_callers(toml: bytes) -> Callers:
         raise ValueError(f"is not TOML: {error}") from error
     for key in document:
         if key != "caller":
-            raise ValueError(f"has {key!r}, must have [[caller]] only")
+            raise ValueError(f"has {_key(key)}, must have [[caller]] only")
     tables = document.get("caller")
     if not isinstance(tables, list) or not tables or not all(isinstance(t, dict) for t in tables):
         raise ValueError("has no [[caller]], must have one or more")
@@ -116,8 +117,13 @@ def _name(place: int, table: _Table) -> str:
 def _caller(name: str, table: _Table) -> Caller:
     for key in table:
         if key not in _KEYS:
-            raise ValueError(f"has {key!r}, must have {', '.join(sorted(_KEYS))} only")
+            raise ValueError(f"has {_key(key)}, must have {', '.join(sorted(_KEYS))} only")
     return Caller(name, _permissions(table.get("may")), _expires_s(table.get("expires")))
+
+
+def _key(key: str) -> str:
+    """Returns a key as it is told, unless it could be a token in the wrong place."""
+    return repr(key) if _HARMLESS_KEY.fullmatch(key) else "an unknown key"
 
 
 def _permissions(may: object) -> frozenset[Permission]:

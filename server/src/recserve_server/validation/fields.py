@@ -12,6 +12,9 @@ LABELS: Final = ("stable", "canary")
 """What a version can be to callers."""
 _MOST_TOLD: Final = 16
 _LONGEST_LABEL: Final = 32
+_LONGEST_QUOTED: Final = 128
+_ROOM_BYTES: Final = 6000
+"""What violations may take of the trailers; the rest is for what every status has."""
 # All of Unicode's category Cc.
 _CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -25,16 +28,34 @@ def refuse_any(violations: list[FieldViolation], field: str) -> None:
             status must fit into 8 KiB of trailers.
 
     Raises:
-        InvalidRequest: with the first 16 violations.
+        InvalidRequest: with the first 16 violations, or as many as fit.
     """
-    if len(violations) > _MOST_TOLD:
-        more = len(violations) - _MOST_TOLD
-        violations = [
-            *violations[:_MOST_TOLD],
-            FieldViolation(field, f"have {more} more violations"),
-        ]
-    if violations:
-        raise InvalidRequest(violations)
+    if not violations:
+        return
+    told: list[FieldViolation] = []
+    room = _ROOM_BYTES
+    for violation in violations[:_MOST_TOLD]:
+        room -= _trailer_bytes(violation)
+        if room < 0 and told:
+            break
+        told.append(violation)
+    if len(told) < len(violations):
+        more = len(violations) - len(told)
+        told.append(FieldViolation(field, f"have {more} more violations"))
+    raise InvalidRequest(told)
+
+
+def _trailer_bytes(violation: FieldViolation) -> int:
+    """Returns what a violation takes: percent-encoded in the text, in base64 in the details."""
+    text = violation.field + violation.description
+    encoded = len(text.encode())
+    return encoded + 2 * (encoded - len(text)) * 2 + 4 * encoded // 3 + 10
+
+
+def quoted(text: str) -> str:
+    """Returns a text as it is told: in quotes, cut to what an id may be long."""
+    cut = text[:_LONGEST_QUOTED]
+    return f"{cut!r}" if cut == text else f"{cut!r}..."
 
 
 def text_violations(
@@ -99,7 +120,9 @@ def repeats_violations(field: str, names: Sequence[str]) -> list[FieldViolation]
         first = place_of.setdefault(name, place)
         if first != place:
             violations.append(
-                FieldViolation(f"{field}[{place}]", f"is {name!r} as [{first}], must be there once")
+                FieldViolation(
+                    f"{field}[{place}]", f"is {quoted(name)} as [{first}], must be there once"
+                )
             )
     return violations
 

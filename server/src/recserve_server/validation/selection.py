@@ -20,6 +20,7 @@ from recserve_server.validation.fields import (
     count_violations,
     finite_violations,
     ids_violations,
+    quoted,
 )
 
 _MOST_NAMES: Final = 20
@@ -62,7 +63,7 @@ def text_attribute_violations(field: str, name: str, schema: Schema) -> list[Fie
     unknown = unknown_name(field, name, schema.item_attribute, schema.item_attributes)
     attribute = schema.item_attribute(name)
     if attribute is not None and attribute.is_number:
-        return [FieldViolation(field, f"is {name!r}, which holds numbers, must hold texts")]
+        return [FieldViolation(field, f"is {quoted(name)}, which holds numbers, must hold texts")]
     return unknown
 
 
@@ -74,7 +75,7 @@ def unknown_name(
         return []
     names = ", ".join(each.name for each in known[:_MOST_NAMES]) or "none"
     more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
-    return [FieldViolation(field, f"is {name!r}, the model has {names}{more}")]
+    return [FieldViolation(field, f"is {quoted(name)}, the model has {names}{more}")]
 
 
 def _filter_violations(
@@ -96,7 +97,7 @@ def _filter_violations(
         )
         violations.append(
             FieldViolation(
-                f"{field}.{kind}", f"is on {name!r}, which holds {holds}, must be {takes}"
+                f"{field}.{kind}", f"is on {quoted(name)}, which holds {holds}, must be {takes}"
             )
         )
     if kind == "range":

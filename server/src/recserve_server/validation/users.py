@@ -10,6 +10,7 @@ from recserve_server.query import HistoryEntry, Schema
 from recserve_server.validation.fields import (
     count_violations,
     finite_violations,
+    quoted,
     repeats_violations,
     text_violations,
 )
@@ -96,6 +97,8 @@ def _feature_violations(
     elif known is not None and known.is_number != (kind == "number"):
         needed = "number" if known.is_number else "text"
         violations.append(
-            FieldViolation(f"{field}.{kind}", f"is given for {feature.name!r}, must be {needed}")
+            FieldViolation(
+                f"{field}.{kind}", f"is given for {quoted(feature.name)}, must be {needed}"
+            )
         )
     return violations + finite_violations(f"{field}.number", feature.number)
