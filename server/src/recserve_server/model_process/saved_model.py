@@ -135,7 +135,7 @@ class SavedModel:
             # The object owns the variables: a signature alone would lose them.
             self._module = tf.saved_model.load(str(folder))
             found = dict(self._module.signatures)
-        except (OSError, KeyError, tf.errors.OpError) as error:
+        except Exception as error:  # it raises whatever comes up
             raise ValueError(f"TensorFlow cannot load it: {_first_line(error)}") from error
         if "recommend" not in found:
             raise ValueError("it has no signature recommend")

@@ -109,7 +109,7 @@ class Lineup:
             if (live := self.live.get(version)) is None:
                 raise VersionRetired(self.name, version, stable.version.number)
             return live
-        if label == "canary":
+        if label == "canary" and not version:
             if canary is None:
                 raise LabelUnknown(self.name, label)
             return canary
