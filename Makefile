@@ -48,6 +48,12 @@ test-long: setup ## tests that take long, one after another (about 9 minutes)
 test-batcher: setup ## the batcher's state machine under 10,000 examples (about 3 minutes)
 	RECSERVE_EXAMPLES=10000 $(RUN) pytest -q --timeout 1800 tests/unit/server/test_batching_machine.py
 
+chaos: setup ## faults at random times on three replicas under load (CHAOS="--minutes 15 --seed 1 ...", 20 minutes)
+	$(RUN) python tests/chaos/run.py --report build/chaos.json --markdown build/chaos.md $(CHAOS)
+
+soak: setup ## an hour of steady load with a new version each minute (SOAK="--minutes 60 ...")
+	$(RUN) python tests/chaos/soak.py --report build/soak.json --markdown build/soak.md $(SOAK)
+
 bench: setup ## measure recserve against a bare gRPC server (BENCH="--rivals --rounds 5 ...")
 	$(RUN) python benchmarks/bench.py $(BENCH)
 
@@ -108,4 +114,4 @@ wheels: $(UV) ## build dist/*.whl
 clean: ## remove what the targets made, the environment included
 	rm -rf .venv .tools build dist
 
-.PHONY: help setup demo train serve test test-long test-batcher bench quality bench-growth bench-sdk bench-loadtest bench-reload descriptors diversity check lint format protos protos-check docs wheels clean
+.PHONY: help setup demo train serve test test-long test-batcher chaos soak bench quality bench-growth bench-sdk bench-loadtest bench-reload descriptors diversity check lint format protos protos-check docs wheels clean

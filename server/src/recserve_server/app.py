@@ -126,8 +126,9 @@ def _options(config: ConnectionsConfig) -> list[tuple[str, int]]:
         "grpc.keepalive_time_ms": config.keepalive_s,
         "grpc.keepalive_timeout_ms": config.keepalive_timeout_s,
         # By itself gRPC takes a ping in five minutes, two hours without calls: a client that looks
-        # after its connection, as ours does, would be cut off.
-        "grpc.http2.min_recv_ping_interval_without_data_ms": config.min_ping_interval_s,
+        # after its connection, as ours does, would be cut off. A little less than what is promised:
+        # a client's timers are not exact.
+        "grpc.http2.min_recv_ping_interval_without_data_ms": 0.9 * config.min_ping_interval_s,
     }
     return [
         # With it a second server on the port would bind, and take half of the calls.

@@ -57,3 +57,11 @@ def test_one_call_without_an_answer_does_not_keep_those_after_it() -> None:
             assert len(deadlines) < 20_000
 
     assert deadlines.overdue(3600.0) == [silent]
+
+
+def test_a_call_that_is_begun_twice_at_a_time_is_overdue_once() -> None:
+    deadlines, waiting = Deadlines(2.0), call()
+    deadlines.begin(waiting, 5.0)
+    deadlines.begin(waiting, 5.0)
+
+    assert deadlines.overdue(7.0) == [waiting]

@@ -29,9 +29,10 @@ class Deadlines:
 
     def begin(self, call: Call, now_s: float) -> None:
         """Counts the call's time from now, whatever was counted before."""
-        if self._timeout_s is not None:
-            call.due_s = now_s + self._timeout_s
-            self._queue.append((call.due_s, call))
+        if self._timeout_s is None or call.due_s == now_s + self._timeout_s:
+            return  # one that is begun twice at a time would be found overdue twice
+        call.due_s = now_s + self._timeout_s
+        self._queue.append((call.due_s, call))
 
     def overdue(self, now_s: float) -> list[Call]:
         """Takes the calls out that are under way and whose time has run out."""
