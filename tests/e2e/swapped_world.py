@@ -98,6 +98,10 @@ class Served:
     def logged(self, message: str) -> list[dict]:
         return [each for each in self.log if each["message"] == message]
 
+    def refused(self) -> list[int]:
+        """Returns the versions that were refused, as often as it was said so."""
+        return [each["version"] for each in self.logged("refused a model version")]
+
 
 @contextlib.contextmanager
 def served(serve: Serve, models: Path, *flags: object) -> Iterator[Served]:

@@ -13,10 +13,14 @@ def map_table(path: Path, columns: Sequence[str] = ()) -> pa.RecordBatch:
         OSError: the file cannot be read.
         ValueError: it is not such a file, or lacks one of the columns.
     """
-    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-        if reader.num_record_batches != 1:
-            raise ValueError(f"{path.name} has {reader.num_record_batches} batches, must have 1")
-        batch = reader.get_batch(0)
+    try:
+        with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+            count = reader.num_record_batches
+            batch = reader.get_batch(0) if count == 1 else None
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path.name} is no Arrow file: {error}") from error
+    if batch is None:
+        raise ValueError(f"{path.name} has {count} batches, must have 1")
     missing = set(columns) - set(batch.schema.names)
     if missing:
         raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(missing))}")

@@ -52,7 +52,12 @@ class ModelProcess(asyncio.Protocol):
             if opened.problem:
                 raise VersionRefused(opened.refusal, opened.problem)
         except BaseException:
-            ours.close()
+            if runner._transport is None:
+                ours.close()
+            else:
+                # The transport closes the socket: were it closed here, the event loop would keep
+                # watching a number that the next socket gets.
+                runner._transport.abort()
             runner.kill()
             asyncio.get_running_loop().run_in_executor(None, process.wait)
             raise

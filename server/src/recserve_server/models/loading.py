@@ -70,6 +70,8 @@ class VersionLoader:
                 await self._compare(version, runner.replayed, serving)
         except BaseException:
             runner.close()
+            runner.kill()
+            await runner.wait_until_gone()
             raise
         version.schema = runner.schema
         return runner
