@@ -35,6 +35,7 @@ def models(tmp_path: Path, shelf: Shelf) -> Path:
     return tmp_path / "models"
 
 
+@pytest.mark.long
 def test_a_new_version_takes_over_and_its_process_is_the_only_one_left(
     models: Path, shelf: Shelf, serve: Serve
 ) -> None:

@@ -13,6 +13,8 @@ from server_process import ServerProcess, server_process
 
 from recserve_client import Event, EventType, HealthStatus
 
+pytestmark = pytest.mark.long
+
 DAY_S = 86_400
 JUMPS_S = [3600, -3600, 400 * DAY_S, -400 * DAY_S]
 

@@ -37,6 +37,7 @@ def test_every_target_is_run_here() -> None:
 
 
 @pytest.mark.parametrize("target", RUNS)
+@pytest.mark.long
 def test_nothing_but_a_refusal_leaves_the_code_under_fuzz(target: str, tmp_path: Path) -> None:
     fuzz(target, tmp_path, f"-runs={RUNS[target]}")
 

@@ -6,6 +6,8 @@ import grpc
 import pytest
 from server_process import MIB, ServerProcess, server_process
 
+pytestmark = pytest.mark.long
+
 PART = {
     "RecommendationService/Recommend": b"\x12\x00",
     "RecommendationService/BatchRecommend": b"\x0a\x00",

@@ -7,7 +7,7 @@ from h2.settings import SettingCodes
 from raw_http2 import QUESTION, RawConnection, framed
 from server_process import ServerProcess
 
-pytestmark = pytest.mark.usefixtures("unharmed")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("unharmed")]
 
 
 def test_answers_wait_for_a_window_and_hold_up_nobody(attacked: ServerProcess) -> None:

@@ -11,6 +11,8 @@ from server_process import ServerProcess, server_process
 
 from recserve_client import Event, EventType, RecommenderClient, UnavailableError
 
+pytestmark = pytest.mark.long
+
 ANSWER_S = 5.0
 """Far more than the 10 ms that an answer waits for events; a slow machine is no fault."""
 

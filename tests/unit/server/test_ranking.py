@@ -15,7 +15,12 @@ from recserve_server.query import Query
 ITEM_COUNT = 6
 
 
-def ranker(scores: np.ndarray, histories: list[list[int]]) -> CatalogueRanker:
+def ranker(
+    scores: np.ndarray,
+    histories: list[list[int]],
+    second: np.ndarray | None = None,
+    candidates: int = 0,
+) -> CatalogueRanker:
     catalogue = Catalogue(
         [f"i{row}" for row in range(ITEM_COUNT)],
         [f"Film {row}" for row in range(ITEM_COUNT)],
@@ -29,8 +34,8 @@ def ranker(scores: np.ndarray, histories: list[list[int]]) -> CatalogueRanker:
         ),
         Profiles(),
     )
-    retriever = MatrixRetriever(scores.astype(np.float32))
-    return CatalogueRanker(retriever, catalogue, users)
+    retriever = MatrixRetriever(scores.astype(np.float32), second=second, candidates=candidates)
+    return CatalogueRanker(retriever, catalogue, users, candidates)
 
 
 def shown(ranking: object) -> tuple[list[int], list[float], Source]:
@@ -129,3 +134,17 @@ def test_a_mixed_batch_answers_as_one_request_at_a_time_does(data: st.DataObject
 
     together = [shown(ranking) for ranking in subject.rank(queries)]
     assert together == [shown(subject.rank([query])[0]) for query in queries]
+
+
+def test_candidates_of_one_question_do_not_depend_on_how_many_others_ask_for() -> None:
+    second = np.array([[9, 0, 0, 1, 2, 3]] * 2, np.float32)
+    two_stages = ranker(SCORES, [[], []], second, candidates=3)
+    queries = [Query("u0", k) for k in (2, 6, 1, 4, 3)]
+
+    together = two_stages.rank(queries)
+
+    assert [shown(each) for each in together] == [
+        shown(two_stages.rank([query])[0]) for query in queries
+    ]
+    assert [len(each.item_rows) for each in together] == [2, 6, 1, 4, 3]
+    assert together[0].item_rows.tolist() == [5, 4]  # though item 0 is best of all in the second

@@ -184,6 +184,7 @@ def test_graph_and_saved_graph_embed_as_the_oracle_does(
     np.testing.assert_allclose(saved["embeddings"], expected, atol=1e-5)
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_vectors_and_another_seed_others(
     model: RetrievalModel, family: str
 ) -> None:

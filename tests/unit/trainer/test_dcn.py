@@ -81,6 +81,7 @@ def test_ratings_are_predicted_better_than_by_their_mean(predictor: RatingPredic
     assert np.isfinite(predicted).all()
 
 
+@pytest.mark.long
 def test_the_same_seed_predicts_the_same(predictor: RatingPredictor) -> None:
     again = fit_ratings(DATASET, TRAIN, CONFIG).predict(TEST.user_rows, TEST.item_rows)
 

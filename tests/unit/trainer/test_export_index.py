@@ -79,6 +79,7 @@ def test_an_index_that_finds_too_little_is_refused_with_what_to_do(tmp_path: Pat
 
 
 @needs_scann
+@pytest.mark.long
 def test_less_is_published_if_less_is_accepted(tmp_path: Path) -> None:
     hasty = ScannConfig(
         leaves=50, leaves_to_search=1, candidates=10, candidates_per_k=1, exact_share=8
@@ -90,6 +91,7 @@ def test_less_is_published_if_less_is_accepted(tmp_path: Path) -> None:
 
 
 @needs_scann
+@pytest.mark.long
 def test_auto_becomes_scann_above_its_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_version_from_before_there_were_golden_queries_still_answers(
     assert min(overlaps(golden, answers_of_a_server(older, golden))) == 1
 
 
+@pytest.mark.long
 def test_a_changed_catalogue_has_golden_queries_of_its_own(tmp_path: Path) -> None:
     publish_world("content", tmp_path)
     (tmp_path / "new.csv").write_text("item_id,kind\nn1,x\nn2,y\n")
@@ -107,6 +108,7 @@ def test_a_changed_catalogue_has_golden_queries_of_its_own(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(importlib.util.find_spec("scann") is None, reason="scann is not installed")
+@pytest.mark.long
 def test_an_approximate_index_finds_as_much_as_was_measured_at_export(tmp_path: Path) -> None:
     made = array_artifact(300, 3000, scann=HASTY)
     folder = publish(made, tmp_path)

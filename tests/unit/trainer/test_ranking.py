@@ -111,6 +111,7 @@ def test_the_first_stage_is_the_history_family(model: RetrievalModel) -> None:
     assert model.stages.ranker.candidates == CONFIG.candidates
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_model_and_another_another(model: RetrievalModel) -> None:
     scores = model_scorer(model, SEEN)(EVERYBODY)
     again = model_scorer(fit(replace(CONFIG, threads=2))[0], SEEN)(EVERYBODY)

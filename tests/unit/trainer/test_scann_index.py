@@ -251,6 +251,7 @@ def test_a_pair_that_lies_outside_fails_as_it_does_with_the_exact_index(
             ask(any_index, np.array([3], np.int32), 10, np.array([pair], np.int32))
 
 
+@pytest.mark.long
 def test_two_models_in_one_process_answer_from_their_own_catalogue(
     folder: Path, embeddings: Embeddings, tmp_path: Path
 ) -> None:

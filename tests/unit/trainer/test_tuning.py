@@ -66,6 +66,7 @@ def without_seconds(lines: list[str]) -> list[str]:
     return ["  ".join(part for part in line.split("  ") if part[-2:] != " s") for line in lines]
 
 
+@pytest.mark.long
 def test_a_search_taken_up_goes_on_with_the_trials_that_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,8 +39,12 @@ def has_repeats(found: Found) -> bool:
 class CatalogueRanker:
     """Known users are ranked by the retriever, all others by popularity."""
 
-    def __init__(self, retriever: Retriever, catalogue: Catalogue, users: Users) -> None:
+    def __init__(
+        self, retriever: Retriever, catalogue: Catalogue, users: Users, candidates: int = 0
+    ) -> None:
+        """Takes the model, its tables, and how many items its first stage hands to a second."""
         self._retriever, self._catalogue, self._users = retriever, catalogue, users
+        self._candidates = candidates
 
     def rank(self, queries: Sequence[Query]) -> list[Ranking | ServingError]:
         """Answers plain queries.
@@ -72,6 +76,25 @@ class CatalogueRanker:
         """Ranks the catalogue for known users; returns and raises as `rank`."""
         if not wanted:
             return []
+        if self._candidates and max(each.k for each in wanted) > self._candidates:
+            return self._by_depth(wanted)
+        return self._in_one_call(wanted)
+
+    def _by_depth(self, wanted: Sequence[Wanted]) -> list[Ranking | ServingError]:
+        """Ranks together what is chosen from equally many candidates.
+
+        A longer list has more of them, among which a second stage may find better ones: those of
+        one question must not depend on what others in its batch ask.
+        """
+        answers: dict[int, Ranking | ServingError] = {}
+        depths = [max(each.k, self._candidates) for each in wanted]
+        for depth in set(depths):
+            places = [place for place, each in enumerate(depths) if each == depth]
+            found = self._in_one_call([wanted[place] for place in places])
+            answers.update(zip(places, found, strict=True))
+        return [answers[place] for place in range(len(wanted))]
+
+    def _in_one_call(self, wanted: Sequence[Wanted]) -> list[Ranking | ServingError]:
         k = min(max(each.k for each in wanted), len(self._catalogue))
         user_rows = np.array([each.user_row for each in wanted], np.int32)
         found = self._retriever.retrieve(user_rows, k, pairs([each.excluded for each in wanted]))

@@ -67,7 +67,9 @@ class LoadedModel:
         self._golden = read_golden(folder, manifest)
         model = open_folder(folder)
         self._retriever = PaddedRetriever(model, self._batch_sizes)
-        self._ranker = CatalogueRanker(self._retriever, tables.catalogue, tables.users)
+        self._ranker = CatalogueRanker(
+            self._retriever, tables.catalogue, tables.users, tables.candidates
+        )
         self._item_id = tables.catalogue.item_ids[0]
         encoder = ResponseEncoder(
             tables.catalogue,

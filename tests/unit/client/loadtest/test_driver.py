@@ -48,6 +48,7 @@ async def test_a_call_that_never_gets_a_stream_ends_by_its_deadline_and_is_told(
     assert any("never sent" in warning for warning in found.warnings)
 
 
+@pytest.mark.long
 async def test_without_a_timeout_patience_ends_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recserve_client.loadtest.driver._PATIENCE_S", 0.3)
     cancelled = asyncio.Event()
@@ -89,6 +90,7 @@ async def test_a_closed_loop_keeps_its_calls_in_flight_and_shares_them_out() -> 
     assert found.client.lag_max_ms == 0
 
 
+@pytest.mark.long
 async def test_a_closed_loop_calls_again_only_after_a_pause_where_a_call_failed() -> None:
     asked = 0
 
@@ -176,6 +178,7 @@ async def test_answers_after_the_end_are_in_the_last_window_but_in_no_throughput
     assert found.ok_per_s < 0.5 * 50 / 0.5
 
 
+@pytest.mark.long
 async def test_throughput_is_what_was_answered_in_time_be_it_asked_in_the_warmup() -> None:
     async def slow(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
         await asyncio.sleep(0.5)

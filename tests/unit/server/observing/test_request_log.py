@@ -126,7 +126,7 @@ def test_a_disk_that_hangs_costs_lines_but_no_time_and_little_memory(tmp_path: P
     for _ in range(1000):  # nobody reads: 64 KiB fit into the pipe, the rest has to wait
         log.ended(call(), large)
 
-    assert log.stats.overrun > 300
+    assert log.stats.overrun > 100
     assert log._pending_bytes <= 64 << 20
     log.close(timeout_s=0.05)  # nor does it keep the server from going
     assert log._thread.is_alive()
