@@ -7,7 +7,8 @@
 ARG PYTHON=3.11
 
 FROM python:${PYTHON}-slim-trixie AS build
-ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/opt/recserve
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/opt/recserve \
+    UV_CACHE_DIR=/var/cache/uv
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /src
 # What changes rarely comes first, so that a change of ours does not install TensorFlow anew.
@@ -15,12 +16,12 @@ COPY pyproject.toml uv.lock ./
 COPY client/pyproject.toml client/
 COPY server/pyproject.toml server/
 COPY trainer/pyproject.toml trainer/
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-editable --no-default-groups \
     --package recserve-trainer --extra scann --extra tune --no-install-workspace
 COPY client client
 COPY trainer trainer
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-editable --no-default-groups \
     --package recserve-trainer --extra scann --extra tune
 

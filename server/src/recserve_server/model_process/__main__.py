@@ -22,7 +22,7 @@ from recserve_server.model import Replayed
 from recserve_server.model_process.frames import FrameReader, to_frame
 from recserve_server.model_process.loaded_model import LoadedModel
 from recserve_server.model_process.messages import Answered, Opened, Opening
-from recserve_server.models.refusal import Refusal, VersionRefused
+from recserve_server.models.refusal import Refusal, VersionRefused, reason_of
 from recserve_server.query import Question
 
 _RECEIVE_BYTES = 1 << 18
@@ -47,7 +47,7 @@ def main() -> None:
             model, replayed = _open(opening)
         except Exception as error:  # TensorFlow raises what it likes, and operators want a reason
             refusal = error.kind if isinstance(error, VersionRefused) else Refusal.FAILED
-            connection.sendall(to_frame(Opened(_one_line(error), refusal=refusal)))
+            connection.sendall(to_frame(Opened(reason_of(error), refusal=refusal)))
             return
         connection.sendall(to_frame(Opened(schema=model.schema, replayed=replayed)))
         for batch in messages:
@@ -102,12 +102,6 @@ def _quietly(act: Callable[[], Result]) -> Result:
 def _be_nice() -> None:
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-
-
-def _one_line(error: Exception) -> str:
-    # TensorFlow's first line may be "Graph execution error:" and nothing else.
-    lines = [line.strip() for line in str(error).splitlines()]
-    return next((line for line in lines if line and not line.endswith(":")), type(error).__name__)
 
 
 def _answer(model: LoadedModel, batch: Sequence[Question]) -> Answered:

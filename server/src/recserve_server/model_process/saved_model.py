@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recserve_server.model import Found, Restriction, Strangers
 from recserve_server.model_process.graph_ops import refuse_forbidden_ops
+from recserve_server.models.refusal import reason_of
 
 
 @contextmanager
@@ -93,7 +94,7 @@ def _load_scann() -> None:
     except (ImportError, tf.errors.NotFoundError) as error:
         raise ValueError(
             "its index needs scann: pip install 'recserve-server[scann]' (Linux on x86-64); "
-            f"{_first_line(error)}"
+            f"{reason_of(error)}"
         ) from error
 
 
@@ -136,7 +137,7 @@ class SavedModel:
             self._module = tf.saved_model.load(str(folder))
             found = dict(self._module.signatures)
         except Exception as error:  # it raises whatever comes up
-            raise ValueError(f"TensorFlow cannot load it: {_first_line(error)}") from error
+            raise ValueError(f"TensorFlow cannot load it: {reason_of(error)}") from error
         if "recommend" not in found:
             raise ValueError("it has no signature recommend")
         self._signatures = {
@@ -236,7 +237,3 @@ def _tensor(given: Input) -> "tf.Tensor":
 @lru_cache(maxsize=1024)
 def _scalar(number: int) -> tf.Tensor:
     return tf.constant(number, tf.int32)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

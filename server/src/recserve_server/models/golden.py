@@ -10,7 +10,7 @@ from google.protobuf import json_format
 
 from recserve.artifact.v1 import manifest_pb2
 from recserve.v1 import recommendation_service_pb2 as pb
-from recserve_server.models.refusal import Refusal, VersionRefused
+from recserve_server.models.refusal import Refusal, VersionRefused, reason_of
 from recserve_server.query import HistoryEntry, Options, Query
 
 _FILE: Final = "golden.json"
@@ -40,7 +40,7 @@ def read_golden(folder: Path, manifest: manifest_pb2.Manifest) -> Golden:
         found = json_format.Parse(text, manifest_pb2.GoldenQueries(), ignore_unknown_fields=True)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, json_format.ParseError) as error:
         raise VersionRefused(
-            Refusal.INCOMPATIBLE, f"{_FILE} cannot be read: {str(error).splitlines()[0]}"
+            Refusal.INCOMPATIBLE, f"{_FILE} cannot be read: {reason_of(error)}"
         ) from error
     return Golden(
         tuple(_question(query) for query in found.queries),

@@ -15,7 +15,7 @@ from recserve_server.models import memory
 from recserve_server.models.artifact import files_bytes, read_manifest, verify_files
 from recserve_server.models.golden import item_ids, mean_overlap
 from recserve_server.models.live import LiveModel
-from recserve_server.models.refusal import Refusal, VersionRefused
+from recserve_server.models.refusal import Refusal, VersionRefused, reason_of
 from recserve_server.models.version import ModelVersion
 
 _log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class VersionLoader:
         except VersionRefused:
             raise
         except (OSError, ValueError) as error:
-            raise VersionRefused(Refusal.FAILED, _first_line(error)) from error
+            raise VersionRefused(Refusal.FAILED, reason_of(error)) from error
         try:
             self._check_golden(version, runner.replayed)
             if serving is not None:
@@ -139,7 +139,3 @@ def _verified(version: ModelVersion) -> manifest_pb2.Manifest:
     manifest = read_manifest(version.location)
     verify_files(version.location.path, manifest)
     return manifest
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

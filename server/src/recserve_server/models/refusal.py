@@ -36,3 +36,9 @@ class VersionRefused(ValueError):
         super().__init__(printable.strip() or kind.value)
         self.kind = kind
         """What metrics count it as."""
+
+
+def reason_of(error: Exception) -> str:
+    """Returns what an error says, in one line; TensorFlow's first may say nothing, as a title."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if line and not line.endswith(":")), type(error).__name__)
