@@ -5,6 +5,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from recserve_server.addresses import why_not
 from recserve_server.admin import AdminListener, Probes
 from recserve_server.app import App, build_app, open_in_process
 from recserve_server.config import ServerConfig
@@ -16,7 +17,7 @@ from recserve_server.models.loading import OpenModel
 from recserve_server.models.store import ModelStore, NoModelError
 from recserve_server.observing.heartbeat import Heartbeat
 from recserve_server.reading import read
-from recserve_server.security.listening import add_port, why_not
+from recserve_server.security.listening import add_port
 from recserve_server.signals import signals
 
 _log = logging.getLogger(__name__)

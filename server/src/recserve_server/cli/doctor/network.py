@@ -4,6 +4,7 @@ import errno
 import socket
 from collections.abc import Iterator
 
+from recserve_server.addresses import try_to_listen
 from recserve_server.cli.doctor.finding import Finding
 from recserve_server.config import ServerConfig
 
@@ -18,21 +19,13 @@ def look_at_network(config: ServerConfig) -> Iterator[Finding]:
 
 
 def _look_at_address(what: str, address: str) -> Finding:
-    host, _, port = address.rpartition(":")
+    host = address.rpartition(":")[0]
     flag = f"--{what.replace(' ', '-')}"
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
+    error = try_to_listen(address)
+    if isinstance(error, socket.gaierror):
         reason = f"{host} cannot be resolved: {error.strerror}"
         return Finding.fail(what, reason, f"{flag} takes an address of this machine")
-    family, kind, protocol, _, place = min(found, key=lambda each: each[0] != socket.AF_INET)
-    try:
-        with socket.socket(family, kind, protocol) as listening:
-            # Else connections of a server that has just gone would be in the way.
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(place)
-            listening.listen()
-    except OSError as error:
+    if error is not None:
         return Finding.fail(what, f"{address}: {error.strerror}", _advice(error, flag))
     return Finding.ok(what, f"{address} is free")
 
