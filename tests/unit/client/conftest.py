@@ -41,7 +41,7 @@ class Server(
 
     def __init__(self) -> None:
         self.target = ""
-        self.health = health.HealthServicer()
+        self.health = health.HealthServicer(experimental_non_blocking=False)
         self.requests: list[Message] = []
         self.times_remaining_s: list[float] = []
         self.arrived = threading.Event()

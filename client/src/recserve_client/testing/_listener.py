@@ -3,7 +3,7 @@
 import functools
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
@@ -16,7 +16,8 @@ from ._answers import METHODS
 from ._port import HOST, ReservedPort
 from ._refusals import RefusedError
 
-_THREADS: Final = 32
+# Each connection of the SDK's pool watches health and holds a thread; idle ones are never made.
+_THREADS: Final = 256
 _REQUEST_ID_KEY: Final = "x-request-id"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _SERVICES: Final = ("", *sorted({method.service for method in METHODS.values()}))
@@ -44,11 +45,28 @@ class ServerTls:
     """Certificates that vouch for clients, which then must show their own; None for any client."""
 
 
+class _Health(health.HealthServicer):
+    """Health whose watchers wait in threads of their own.
+
+    Without threads, as grpcio's does by default, it sends while it holds the lock that the thread
+    of the server's events waits for when a watcher goes: a server that stops then never does.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(experimental_non_blocking=False)
+
+    # The mode is an attribute of the function, and grpcio's is shared by the whole process.
+    def Watch(  # type: ignore[override]  # noqa: N802  # gRPC's name
+        self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext
+    ) -> Iterator[health_pb2.HealthCheckResponse]:
+        return super().Watch(request, context)
+
+
 @dataclass(frozen=True, slots=True)
 class _Running:
     server: grpc.Server
     threads: ThreadPoolExecutor
-    health: health.HealthServicer
+    health: _Health
 
 
 class Listener:
@@ -89,7 +107,7 @@ class Listener:
             raise RuntimeError(f"the fake server on {self.target} is running already")
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fake-recserve")
         server = grpc.server(threads, self._handlers(), options=list(self._options.items()))
-        servicer = health.HealthServicer()
+        servicer = _Health()
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
         try:
             if self._tls is None:

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 import trustme
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from recserve.v1 import recommendation_service_pb2 as pb
 from recserve.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
@@ -106,6 +108,16 @@ def test_it_cannot_be_started_twice_but_stopped_twice(server) -> None:
 
     server.stop()
     server.stop()
+
+
+def test_it_stops_while_watchers_of_its_health_come_and_go() -> None:
+    for _ in range(30):
+        with FakeServer() as server, grpc.insecure_channel(server.target) as channel:
+            watch = HealthStub(channel).Watch
+            watching = [watch(HealthCheckRequest()) for _ in range(16)]
+            next(watching[0])
+            for call in watching:
+                call.cancel()
 
 
 def test_it_tells_of_itself(server) -> None:

@@ -15,7 +15,7 @@ class Replica(pb_grpc.RecommendationServiceServicer):
 
     def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
         self.calls: list[grpc.ServicerContext] = []
-        self.health = health.HealthServicer()
+        self.health = health.HealthServicer(experimental_non_blocking=False)
         self.port = 0
         self._credentials = credentials
         self._server: grpc.Server | None = None
