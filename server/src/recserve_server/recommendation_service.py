@@ -1,9 +1,9 @@
 """RecommendationService: find out who answers, validate, add recorded events, submit, encode."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import ExitStack
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, cast
 
 import grpc
 
@@ -15,14 +15,13 @@ from recserve_server.errors import ServingError
 from recserve_server.events.recorded import RecordedEvents
 from recserve_server.models.live import LiveModel
 from recserve_server.models.store import ModelStore
-from recserve_server.query import Query, Question, RankQuery, Schema
+from recserve_server.query import Query, Question, Schema
 from recserve_server.validation.fields import Addressed
 from recserve_server.validation.items import parse_find_similar_items, parse_rank_items
 from recserve_server.validation.recommend import parse_batch_recommend, parse_recommend
 from recserve_server.wire import encode_batch
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-_OfUser = TypeVar("_OfUser", Query, RankQuery)
 
 
 class RecommendationService(pb_grpc.RecommendationServiceServicer):
@@ -44,7 +43,9 @@ class RecommendationService(pb_grpc.RecommendationServiceServicer):
         """Ranks the catalogue for one user."""
         with self._route(request, request.user_id) as live:
             query = parse_recommend(request, self._limits, live.schema)
-            return await _submit(live, await self._with_events(query, context), context)
+            if self._events is not None:
+                query = await self._events.added_to(query, context.time_remaining())
+            return await _submit(live, query, context)
 
     async def BatchRecommend(  # type: ignore[override]  # encoded already
         self, request: pb.BatchRecommendRequest, context: Context
@@ -56,8 +57,9 @@ class RecommendationService(pb_grpc.RecommendationServiceServicer):
             for live in set(lives):
                 held.enter_context(live)
             if self._events is not None:
+                remaining_s = context.time_remaining()
                 queries = await asyncio.gather(
-                    *(self._with_events(query, context) for query in queries)
+                    *(self._events.added_to(query, remaining_s) for query in queries)
                 )
             return encode_batch(await _submit_to_each(lives, queries, context))
 
@@ -75,7 +77,9 @@ class RecommendationService(pb_grpc.RecommendationServiceServicer):
         """Puts given items in order for one user."""
         with self._route(request, request.user_id) as live:
             query = parse_rank_items(request, self._limits, live.schema)
-            return await _submit(live, await self._with_events(query, context), context)
+            if self._events is not None:
+                query = await self._events.added_to(query, context.time_remaining())
+            return await _submit(live, query, context)
 
     def _route(self, request: object, user_id: str) -> LiveModel:
         addressed = cast(Addressed, request)
@@ -93,15 +97,9 @@ class RecommendationService(pb_grpc.RecommendationServiceServicer):
             stable = self._store.lineup().stable
             return Schema() if stable is None else stable.schema
 
-    async def _with_events(self, query: _OfUser, context: Context) -> _OfUser:
-        if self._events is None:
-            return query
-        return await self._events.added_to(query, context.time_remaining())
 
-
-async def _submit(live: LiveModel, question: Question, context: Context) -> bytes:
-    terms = current_call.get().terms(context.time_remaining())
-    return await live.batcher.submit(question, terms)
+def _submit(live: LiveModel, question: Question, context: Context) -> Awaitable[bytes]:
+    return live.batcher.submit(question, current_call.get().terms(context.time_remaining()))
 
 
 async def _submit_to_each(

@@ -1,6 +1,7 @@
 """Who waits for an answer, and those of them who share a batch."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar, cast
@@ -34,10 +35,11 @@ class Caller(Generic[Request, Answer]):
 
     def answer(self, answers: Sequence[Answer | ServingError]) -> None:
         """Hands over the answers, or the first failure among them."""
-        failure = next((each for each in answers if isinstance(each, ServingError)), None)
-        if failure is not None:
-            self.fail(failure)
-        elif not self.reply.done():
+        for each in answers:
+            if isinstance(each, ServingError):
+                self.fail(each)
+                return
+        if not self.reply.done():
             self.reply.set_result(cast(Sequence[Answer], answers))
 
     def fail(self, error: ServingError) -> None:
@@ -60,7 +62,7 @@ def callers_of(
     """
     if terms.timing is not None:
         terms.timing.enqueued_s = now_s
-    deadline_s = float("inf") if terms.timeout_s is None else now_s + terms.timeout_s
+    deadline_s = math.inf if terms.timeout_s is None else now_s + terms.timeout_s
     size = max_batch_size
     if terms.priority is _BATCH:
         size = max(1, max_batch_size // _BATCH_WORK_PARTS)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Priority(IntEnum):
@@ -28,9 +29,8 @@ class Timing:
     """Requests in the batch, in the last if there were several."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a caller brings to the queue besides requests."""
+class Terms(NamedTuple):
+    """What a caller brings to the queue besides requests; a tuple, since every call makes one."""
 
     timeout_s: float | None = None
     """How long the answer is of use; None for ever."""

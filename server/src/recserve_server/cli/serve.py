@@ -42,11 +42,13 @@ def _run(config: ServerConfig) -> int:
     # gRPC's core would print lines of its own on standard error, between ours.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # After the arguments are known to be good: this imports gRPC.
+    from recserve_server.garbage import spare_what_stays
     from recserve_server.lifecycle import StartError, run_server
     from recserve_server.logs import configure_logging
     from recserve_server.models.store import NoModelError
 
     configure_logging(config.log_level, config.log_format)
+    spare_what_stays()
     try:
         asyncio.run(run_server(config))
     except (StartError, NoModelError) as error:

@@ -4,7 +4,6 @@ In a process of its own the model does not compete with gRPC for Python's one lo
 server along when it crashes, and can be ended when it hangs (docs/decisions/0009).
 """
 
-import gc
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from types import ModuleType
 from typing import Final, TypeVar
 
 from recserve.artifact.v1 import manifest_pb2
+from recserve_server.garbage import spare_what_stays
 from recserve_server.logs import configure_logging
 from recserve_server.model import Replayed
 from recserve_server.model_process.frames import FrameReader, to_frame
@@ -73,9 +73,7 @@ def _open(opening: Opening) -> tuple[LoadedModel, Replayed]:
         return model, model.replay()
 
     model, replayed = run(load)
-    # The model and TensorFlow stay for good: no later collection need walk through them.
-    gc.collect()
-    gc.freeze()
+    spare_what_stays()
     return model, replayed
 
 
@@ -106,10 +104,10 @@ def _be_nice() -> None:
 
 def _answer(model: LoadedModel, batch: Sequence[Question]) -> Answered:
     try:
-        return Answered(model.answer(batch), "", model.padding)
+        return Answered(model.answer(batch), "", model.padding.packed())
     except Exception as error:
         _log.exception("a batch failed", extra={"batch_size": len(batch)})
-        return Answered((), repr(error), model.padding)
+        return Answered((), repr(error), model.padding.packed())
 
 
 if __name__ == "__main__":

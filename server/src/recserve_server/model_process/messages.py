@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from recserve_server.errors import ServingError
 from recserve_server.model import Replayed
 from recserve_server.models.refusal import Refusal
 from recserve_server.query import Schema
-from recserve_server.stats import AnswerStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Opened:
     """What it answered to its golden queries."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What became of a batch."""
+class Answered(NamedTuple):
+    """What became of a batch; a tuple, since one is sent for every batch."""
 
     answers: Sequence[bytes | ServingError]
     problem: str
     """Why the batch as a whole failed; empty if it did not."""
-    padding: AnswerStats
+    stats: bytes
+    """What all answers so far were like: packed, since few of them are looked at."""

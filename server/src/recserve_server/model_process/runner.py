@@ -24,7 +24,7 @@ class ModelProcess(asyncio.Protocol):
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         """Takes a process that has been started; see `open`."""
         self._process = process
-        self._padding = AnswerStats()
+        self._stats = AnswerStats().packed()
         self._opened: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
         self._reader = FrameReader()
         self._done: Done[bytes] | None = None
@@ -66,7 +66,7 @@ class ModelProcess(asyncio.Protocol):
     @property
     def padding(self) -> AnswerStats:
         """What its calls and answers were like."""
-        return self._padding
+        return AnswerStats.unpacked(self._stats)
 
     @property
     def schema(self) -> Schema:
@@ -118,7 +118,7 @@ class ModelProcess(asyncio.Protocol):
                     self._opened.set_result(message)
                 continue
             assert isinstance(message, Answered)
-            self._padding = message.padding
+            self._stats = message.stats
             problem = RuntimeError(message.problem) if message.problem else None
             self._tell(message.answers, problem)
 

@@ -1,5 +1,3 @@
-import pickle
-
 import pytest
 from metrics_scrape import FILMS, Scrape, films, readings
 
@@ -62,7 +60,7 @@ def test_what_is_counted_of_answers_survives_the_way_between_processes() -> None
     answers.asked_k.add(20, times=12)
     answers.run_s.add(0.01, times=13)
 
-    told = pickle.loads(pickle.dumps(answers))
+    told = AnswerStats.unpacked(answers.packed())
 
     before, after = (
         [
