@@ -9,6 +9,7 @@ MODELS  ?= build/models
 NAME    ?= films
 ADDRESS ?= localhost:8500
 ARCHIVE ?= ml-100k.zip
+BASE    ?= HEAD~1
 
 UV_VERSION := 0.13.9
 UV      := .tools/uv-$(UV_VERSION)/bin/uv
@@ -70,6 +71,9 @@ bench-sdk: setup ## measure what the SDK costs over gRPC's own stub
 bench-reload: setup ## measure what callers feel of a new version under load
 	$(RUN) python benchmarks/reload.py $(BENCH)
 
+bench-against: setup ## compare with an earlier revision (BASE=main~20 BENCH="--rounds 7 ...")
+	$(RUN) python benchmarks/against.py --base $(BASE) $(BENCH)
+
 bench-loadtest: setup ## hold the load tester's figures against h2load's
 	$(RUN) python benchmarks/agreement.py $(BENCH)
 
@@ -114,4 +118,4 @@ wheels: $(UV) ## build dist/*.whl
 clean: ## remove what the targets made, the environment included
 	rm -rf .venv .tools build dist
 
-.PHONY: help setup demo train serve test test-long test-batcher chaos soak bench quality bench-growth bench-sdk bench-loadtest bench-reload descriptors diversity check lint format protos protos-check docs wheels clean
+.PHONY: help setup demo train serve test test-long test-batcher chaos soak bench quality bench-growth bench-sdk bench-against bench-loadtest bench-reload descriptors diversity check lint format protos protos-check docs wheels clean

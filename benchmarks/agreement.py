@@ -19,7 +19,7 @@ import machine
 import questions
 import servers
 from arguments import parser_of
-from bench import trained
+from model import trained
 from rich.console import Console
 from rich.table import Table
 

@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ import servers
 import table
 from arguments import parser_of
 from h2load import require_h2load
+from model import trained
 from rich.console import Console
 from scenarios import (
     BATCH,
@@ -110,18 +110,6 @@ def _measure(args: argparse.Namespace, models: Path, console: Console) -> Sessio
             for name in _built() if args.rivals else ():
                 session.rival(round_, name, args.out)
     return session
-
-
-def trained(out: Path, data_dir: str | None) -> Path:
-    """Returns a folder with a model of MovieLens' size, trained unless it is there."""
-    dataset = "movielens/100k" if data_dir else "recserve_synthetic/943x1682"
-    models = out / "models" / dataset.replace("/", "-")
-    if not any(models.glob("films/*/manifest.json")):
-        command = [sys.executable, "-m", "recserve_trainer", "--dataset", dataset, "--epochs", "3"]
-        command += ["--data-dir", data_dir or str(out / "datasets")]
-        command += ["--models", str(models), "--name", "films"]
-        subprocess.run(command, check=True)
-    return models
 
 
 def _built() -> list[str]:

@@ -77,24 +77,29 @@ def measure(target: str, question: Question, concurrency: Concurrency, seconds: 
     Raises:
         LoadError: h2load is missing, or a call failed or was answered with fewer bytes.
     """
-    answer_bytes = _run(target, question, Concurrency(1), 1).data_bytes
+    answer_bytes = run(target, question, Concurrency(1), 1).data_bytes
     requests = concurrency.in_flight
     while True:
-        pilot = _run(target, question, concurrency, requests)
+        pilot = run(target, question, concurrency, requests)
         if pilot.seconds >= _SHORTEST_PILOT_S:
             break
         requests = round(requests * min(10.0, 1.2 * _SHORTEST_PILOT_S / pilot.seconds) + 1)
     requests = max(concurrency.in_flight, round(pilot.per_s * seconds))
-    run = _run(target, question, concurrency, requests)
-    if not answer_bytes or run.data_bytes != answer_bytes * run.requests:
+    found = run(target, question, concurrency, requests)
+    if not answer_bytes or found.data_bytes != answer_bytes * found.requests:
         raise LoadError(
-            f"{target}: {run.requests} answers of {answer_bytes} bytes are "
-            f"{answer_bytes * run.requests} bytes, {run.data_bytes} came: calls were refused"
+            f"{target}: {found.requests} answers of {answer_bytes} bytes are "
+            f"{answer_bytes * found.requests} bytes, {found.data_bytes} came: calls were refused"
         )
-    return run
+    return found
 
 
-def _run(target: str, question: Question, concurrency: Concurrency, requests: int) -> Run:
+def run(target: str, question: Question, concurrency: Concurrency, requests: int) -> Run:
+    """Makes so many requests.
+
+    Raises:
+        LoadError: h2load is missing, or a request failed.
+    """
     command = [require_h2load(), "-t", "1", "-c", str(concurrency.connections)]
     command += ["-m", str(concurrency.streams), "-n", str(requests), "-d", str(question.request)]
     command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]

@@ -20,8 +20,8 @@ import machine
 import questions
 import servers
 from arguments import parser_of
-from bench import trained
 from h2load import require_h2load
+from model import trained
 from rich.console import Console
 from rich.table import Table
 from scenarios import FAILURES

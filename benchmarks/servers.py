@@ -1,13 +1,14 @@
 """Starts servers as processes, measures their memory, and stops them whatever happens."""
 
 import contextlib
+import os
 import selectors
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,15 @@ class Server:
                 found.append(each.memory_full_info())
         return Memory(sum(each.rss for each in found), sum(each.pss for each in found), len(found))
 
+    def cpu_s(self) -> float:
+        """Reads the processor time, user and system, that the whole process tree has had."""
+        found = 0.0
+        for each in _tree(self.process):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = each.cpu_times()
+                found += times.user + times.system
+        return found
+
 
 def unwind_on_sigterm() -> None:
     """Makes SIGTERM end this program as Ctrl-C does: after its servers."""
@@ -70,11 +80,17 @@ def floor(answer: Path, logs: Path, delay_ms: float = 0.0) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def recserve(models: Path, logs: Path, options: Sequence[str] = ()) -> Iterator[Server]:
-    """Runs recserve-serve on the only model in `models`."""
+def recserve(
+    models: Path, logs: Path, options: Sequence[str] = (), *, source: Path | None = None
+) -> Iterator[Server]:
+    """Runs recserve-serve on the only model in `models`, of the tree `source` if that is given."""
     command = [sys.executable, "-m", "recserve_server", "--models", str(models)]
     command += ["--address", "127.0.0.1:0", "--log-level", "warning", *options]
-    with _running("recserve", command, logs, _last_word) as server:
+    environment = dict(os.environ)
+    if source is not None:
+        parts = (str(source / part / "src") for part in ("server", "client"))
+        environment |= {"PYTHONPATH": os.pathsep.join(parts), "PYTHONSAFEPATH": "1"}
+    with _running("recserve", command, logs, _last_word, environment) as server:
         yield server
 
 
@@ -95,7 +111,11 @@ def rival_python(name: str) -> Path:
 
 @contextlib.contextmanager
 def _running(
-    name: str, command: Sequence[str], logs: Path, port_of: Callable[[str], str]
+    name: str,
+    command: Sequence[str],
+    logs: Path,
+    port_of: Callable[[str], str],
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Runs a program that prints one line when it is ready, of which `port_of` makes its port."""
     logs.mkdir(parents=True, exist_ok=True)
@@ -103,7 +123,11 @@ def _running(
     start_s = time.monotonic()
     with log.open("wb") as errors, contextlib.ExitStack() as stack:
         process = psutil.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
         )
         stack.callback(_stop, process)
         ready = _first_line(process, start_s + _START_LIMIT_S)

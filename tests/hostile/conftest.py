@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parent))  # for the modules beside it
+sys.path.append(str(Path(__file__).parents[1] / "chaos"))  # for its clock
 
 from server_process import MIB, ServerProcess, server_process
 

@@ -1,5 +1,5 @@
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -10,9 +10,10 @@ from recserve_server.models.store import ModelStore
 
 sys.path.append(str(Path(__file__).parent))  # for versions_world.py
 
-from versions_world import Openings
+from versions_world import Openings, publish
 
 OpenStore = Callable[..., ModelStore]
+LoadStore = Callable[..., Awaitable[ModelStore]]
 
 
 @pytest.fixture
@@ -40,3 +41,16 @@ async def open_store(tmp_path: Path, openings: Openings) -> AsyncIterator[OpenSt
         yield store
         for gate in openings.gates.values():
             gate.set()
+
+
+@pytest.fixture
+def load(tmp_path: Path, open_store: OpenStore) -> LoadStore:
+    """Publishes versions and makes a store that has loaded of them what it is to."""
+
+    async def load(*numbers: int, **arguments: object) -> ModelStore:
+        publish(tmp_path, *numbers)
+        store = open_store(**arguments)
+        await store.load()
+        return store
+
+    return load

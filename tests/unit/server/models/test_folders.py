@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ from recserve_server.models.refusal import Refusal, VersionRefused
 from recserve_server.models.store import ModelStore, NoModelError
 from recserve_server.models.version import State
 
-OpenStore = Callable[..., ModelStore]
+LoadStore = Callable[..., Awaitable[ModelStore]]
 
 
 def check(folder: Path) -> None:
@@ -162,11 +162,9 @@ def test_a_model_directory_that_is_a_file_is_told(tmp_path: Path) -> None:
 
 
 async def test_a_model_directory_that_is_away_for_a_while_costs_no_answer(
-    tmp_path: Path, open_store: OpenStore
+    tmp_path: Path, load: LoadStore
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     away = tmp_path.with_name("away")
 
     tmp_path.rename(away)
@@ -183,12 +181,8 @@ async def test_a_model_directory_that_is_away_for_a_while_costs_no_answer(
     assert await answers(store) == 2
 
 
-async def test_a_model_whose_folder_is_emptied_goes_on(
-    tmp_path: Path, open_store: OpenStore
-) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+async def test_a_model_whose_folder_is_emptied_goes_on(tmp_path: Path, load: LoadStore) -> None:
+    store = await load(1)
 
     (tmp_path / "films").rename(tmp_path / ".films")
     await look(store, 2)

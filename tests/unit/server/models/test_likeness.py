@@ -1,7 +1,7 @@
 """Golden queries: a version is held against what was expected of it, and against who serves."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from recserve_server.models.refusal import Refusal
 from recserve_server.models.store import ModelStore
 
 OpenStore = Callable[..., ModelStore]
+LoadStore = Callable[..., Awaitable[ModelStore]]
 
 
 @pytest.mark.parametrize(
@@ -57,12 +58,8 @@ async def test_what_answers_as_expected_is_taken_and_its_overlap_told(
     assert store.version("films", 1).serving_overlap is None  # nobody served before
 
 
-async def test_a_version_without_golden_queries_is_taken(
-    tmp_path: Path, open_store: OpenStore
-) -> None:
-    publish(tmp_path, 1)
-    store = open_store(min_golden_overlap=1.0, min_serving_overlap=1.0)
-    await store.load()
+async def test_a_version_without_golden_queries_is_taken(tmp_path: Path, load: LoadStore) -> None:
+    store = await load(1, min_golden_overlap=1.0, min_serving_overlap=1.0)
 
     publish(tmp_path, 2)
     await store.refresh()
@@ -118,11 +115,9 @@ async def test_what_is_required_is_a_share_of_what_was_found_at_export(
 
 
 async def test_a_version_too_unlike_the_one_that_serves_is_refused(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store(min_serving_overlap=0.5)
-    await store.load()
+    store = await load(1, min_serving_overlap=0.5)
 
     write_golden(publish(tmp_path, 2), as_version=2)
     await store.refresh()
@@ -135,12 +130,8 @@ async def test_a_version_too_unlike_the_one_that_serves_is_refused(
     await until(lambda: openings.open() == [1])
 
 
-async def test_a_version_like_the_one_that_serves_is_taken(
-    tmp_path: Path, open_store: OpenStore
-) -> None:
-    publish(tmp_path, 1)
-    store = open_store(min_serving_overlap=1.0)
-    await store.load()
+async def test_a_version_like_the_one_that_serves_is_taken(tmp_path: Path, load: LoadStore) -> None:
+    store = await load(1, min_serving_overlap=1.0)
     folder = MatrixModel(scores_of(1)).publish(tmp_path, version=2)
     write_golden(folder, as_version=1)
 
@@ -166,11 +157,9 @@ async def test_what_the_serving_version_expects_is_not_asked_of_the_new_one(
 
 
 async def test_a_serving_version_that_hangs_keeps_no_new_one_out(
-    tmp_path: Path, open_store: OpenStore
+    tmp_path: Path, load: LoadStore
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store(min_serving_overlap=1.0)
-    await store.load()
+    store = await load(1, min_serving_overlap=1.0)
     live = store.lineup().stable
     write_golden(publish(tmp_path, 2), as_version=2)
 

@@ -1,7 +1,7 @@
 """A version whose process ends: opened again, or given up for another, and never left behind."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from recserve_server.models.store import ModelStore, NoModelError
 from recserve_server.models.version import State
 
 OpenStore = Callable[..., ModelStore]
+LoadStore = Callable[..., Awaitable[ModelStore]]
 
 
 def corrupt(tmp_path: Path, version: int) -> None:
@@ -21,11 +22,9 @@ def corrupt(tmp_path: Path, version: int) -> None:
 
 
 async def test_a_version_whose_process_ended_is_opened_again(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
 
     openings.runner(1).crash()
     await until(lambda: openings.open() == [1])
@@ -37,11 +36,9 @@ async def test_a_version_whose_process_ended_is_opened_again(
 
 
 async def test_until_it_is_there_again_the_server_is_not_ready(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     gate = openings.hold(1)
 
     openings.runner(1).crash()
@@ -53,11 +50,9 @@ async def test_until_it_is_there_again_the_server_is_not_ready(
 
 
 async def test_a_canary_that_is_gone_leaves_its_users_to_the_stable_version(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store()
-    await store.load()
+    store = await load(1, 2)
     await label(store, Labels(stable=1, canary=2, canary_percent=100))
     gate = openings.hold(2)
     assert await answers(store) == 2
@@ -73,11 +68,9 @@ async def test_a_canary_that_is_gone_leaves_its_users_to_the_stable_version(
 
 
 async def test_a_version_that_cannot_be_opened_again_gives_way_to_the_one_before(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store()
-    await store.load()
+    store = await load(1, 2)
 
     corrupt(tmp_path, 2)
     openings.runner(2).crash()
@@ -93,11 +86,9 @@ async def test_a_version_that_cannot_be_opened_again_gives_way_to_the_one_before
 
 
 async def test_a_version_that_cannot_be_opened_again_and_is_the_only_one_is_the_end(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
 
     corrupt(tmp_path, 1)
     openings.runner(1).crash()
@@ -109,11 +100,9 @@ async def test_a_version_that_cannot_be_opened_again_and_is_the_only_one_is_the_
 
 
 async def test_a_canary_that_cannot_be_opened_again_is_none_any_more(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store()
-    await store.load()
+    store = await load(1, 2)
     await label(store, Labels(stable=1, canary=2, canary_percent=100))
 
     corrupt(tmp_path, 2)
@@ -127,11 +116,9 @@ async def test_a_canary_that_cannot_be_opened_again_is_none_any_more(
 
 
 async def test_a_stable_version_that_is_lost_is_not_replaced_by_its_canary(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store()
-    await store.load()
+    store = await load(1, 2)
     await label(store, Labels(stable=1, canary=2, canary_percent=5))
 
     corrupt(tmp_path, 1)
@@ -144,11 +131,9 @@ async def test_a_stable_version_that_is_lost_is_not_replaced_by_its_canary(
 
 
 async def test_a_version_that_is_retired_while_it_is_opened_again_leaves_nothing_behind(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     gate = openings.hold(1)
     openings.runner(1).crash()
     await until(lambda: openings.started == [1, 1])
@@ -164,11 +149,9 @@ async def test_a_version_that_is_retired_while_it_is_opened_again_leaves_nothing
 
 
 async def test_an_end_while_a_version_is_opened_again_leaves_nothing_behind(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     gate = openings.hold(1)
     openings.runner(1).crash()
     await until(lambda: openings.started == [1, 1])
@@ -199,11 +182,9 @@ async def test_a_version_lost_while_the_next_is_loaded_leaves_that_one_serving(
 
 
 async def test_a_version_whose_folder_is_gone_is_not_opened_again(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store()
-    await store.load()
+    store = await load(1, 2)
     (tmp_path / "films" / "2").rename(tmp_path / "elsewhere")
 
     openings.runner(2).crash()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from recserve_server.models.version import State
 SPLIT = 35.0
 """A share that some of the few users here are in and some are not."""
 OpenStore = Callable[..., ModelStore]
+LoadStore = Callable[..., Awaitable[ModelStore]]
 
 
 @pytest.fixture
@@ -35,11 +36,9 @@ def labels_file(tmp_path: Path) -> Path:
 
 
 async def test_a_pinned_version_answers_and_newer_ones_are_left_alone(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store()
-    await store.load()
+    store = await load(1, 2)
 
     await label(store, Labels(stable=1))
     publish(tmp_path, 3)
@@ -51,12 +50,8 @@ async def test_a_pinned_version_answers_and_newer_ones_are_left_alone(
     assert await answers(store) == 3
 
 
-async def test_a_canary_answers_its_users_and_nobody_else(
-    tmp_path: Path, open_store: OpenStore
-) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store()
-    await store.load()
+async def test_a_canary_answers_its_users_and_nobody_else(load: LoadStore) -> None:
+    store = await load(1, 2)
 
     await label(store, Labels(stable=1, canary=2, canary_percent=SPLIT))
 
@@ -71,12 +66,8 @@ async def test_a_canary_answers_its_users_and_nobody_else(
         assert await answers(store, user, version=2) == 2
 
 
-async def test_who_has_no_name_gets_the_stable_version(
-    tmp_path: Path, open_store: OpenStore
-) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store()
-    await store.load()
+async def test_who_has_no_name_gets_the_stable_version(load: LoadStore) -> None:
+    store = await load(1, 2)
 
     await label(store, Labels(stable=1, canary=2, canary_percent=100))
 
@@ -84,12 +75,8 @@ async def test_who_has_no_name_gets_the_stable_version(
     assert store.lineup().route(0, "", "u0").version.number == 2
 
 
-async def test_without_a_canary_nobody_may_ask_for_it(
-    tmp_path: Path, open_store: OpenStore
-) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store()
-    await store.load()
+async def test_without_a_canary_nobody_may_ask_for_it(load: LoadStore) -> None:
+    store = await load(1, 2)
     await label(store, Labels(stable=1, canary=2, canary_percent=1))
     await label(store, Labels(stable=2, previous=1))
 
@@ -97,12 +84,8 @@ async def test_without_a_canary_nobody_may_ask_for_it(
         await answers(store, label="canary")
 
 
-async def test_what_each_version_is_to_callers_is_listed(
-    tmp_path: Path, open_store: OpenStore
-) -> None:
-    publish(tmp_path, 1, 2, 3)
-    store = open_store()
-    await store.load()
+async def test_what_each_version_is_to_callers_is_listed(load: LoadStore) -> None:
+    store = await load(1, 2, 3)
 
     await label(store, Labels(stable=1, canary=2, canary_percent=5))
 
@@ -137,12 +120,8 @@ async def test_a_label_for_what_cannot_be_loaded_changes_nothing(
     assert not labels_file.exists()
 
 
-async def test_a_label_for_a_model_that_is_not_served_is_refused(
-    tmp_path: Path, open_store: OpenStore
-) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+async def test_a_label_for_a_model_that_is_not_served_is_refused(load: LoadStore) -> None:
+    store = await load(1)
 
     with pytest.raises(UnknownModel):
         await label(store, Labels(stable=1), "books")
@@ -165,12 +144,8 @@ async def test_labels_are_kept_over_a_restart(
     assert stable(second) == 1
 
 
-async def test_labels_that_cannot_be_kept_are_not_given(
-    tmp_path: Path, open_store: OpenStore
-) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store(labels_file=tmp_path / "nowhere" / "labels.json")
-    await store.load()
+async def test_labels_that_cannot_be_kept_are_not_given(tmp_path: Path, load: LoadStore) -> None:
+    store = await load(1, 2, labels_file=tmp_path / "nowhere" / "labels.json")
 
     with pytest.raises(ValueError, match=r"labels cannot be kept in .*: No such file"):
         await label(store, Labels(stable=1))
@@ -233,11 +208,9 @@ async def test_a_canary_that_is_bad_at_start_has_no_users(
 
 
 async def test_two_pins_at_a_time_come_one_after_the_other(
-    tmp_path: Path, open_store: OpenStore, openings: Openings, labels_file: Path
+    load: LoadStore, openings: Openings, labels_file: Path
 ) -> None:
-    publish(tmp_path, 1, 2, 3)
-    store = open_store(labels_file=labels_file)
-    await store.load()
+    store = await load(1, 2, 3, labels_file=labels_file)
     gate = openings.hold(1)
 
     first = asyncio.create_task(label(store, Labels(stable=1)))
@@ -275,11 +248,9 @@ async def test_a_pin_that_fails_leaves_the_one_that_came_meanwhile(
 
 
 async def test_the_version_before_is_what_a_rollback_returns_to(
-    tmp_path: Path, open_store: OpenStore
+    tmp_path: Path, load: LoadStore
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     assert store.lineup().previous == 0
 
     publish(tmp_path, 2, 3)

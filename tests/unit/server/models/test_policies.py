@@ -1,7 +1,7 @@
 """Which versions are in memory, by --versions and --memory-policy."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from recserve_server.models.store import ModelStore, NoModelError
 from recserve_server.models.version import State
 
 OpenStore = Callable[..., ModelStore]
+LoadStore = Callable[..., Awaitable[ModelStore]]
 
 
 @pytest.mark.parametrize(
@@ -101,11 +102,9 @@ def test_settings_out_of_range_are_refused_by_name(fields: dict[str, float], rea
 
 
 async def test_of_the_newest_so_many_good_ones_are_kept_over_swaps(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store("latest:2")
-    await store.load()
+    store = await load(1, 2, policy="latest:2")
 
     publish(tmp_path, 3)
     await store.refresh()
@@ -118,12 +117,8 @@ async def test_of_the_newest_so_many_good_ones_are_kept_over_swaps(
     assert refused(store, 4)
 
 
-async def test_a_specific_version_is_taken_when_it_comes(
-    tmp_path: Path, open_store: OpenStore
-) -> None:
-    publish(tmp_path, 1)
-    store = open_store("specific:1,3")
-    await store.load()
+async def test_a_specific_version_is_taken_when_it_comes(tmp_path: Path, load: LoadStore) -> None:
+    store = await load(1, policy="specific:1,3")
 
     publish(tmp_path, 2, 3)
     await store.refresh()
@@ -143,11 +138,9 @@ async def test_a_specific_version_that_is_not_there_is_nothing_to_serve(
 
 
 async def test_frugal_memory_never_holds_two_versions(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store(frugal=True)
-    await store.load()
+    store = await load(1, frugal=True)
 
     for version in range(2, 6):
         publish(tmp_path, version)
@@ -159,11 +152,9 @@ async def test_frugal_memory_never_holds_two_versions(
 
 
 async def test_frugal_memory_has_nobody_answer_meanwhile_and_says_so(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store(frugal=True)
-    await store.load()
+    store = await load(1, frugal=True)
     publish(tmp_path, 2)
     gate = openings.hold(2)
 
@@ -179,11 +170,9 @@ async def test_frugal_memory_has_nobody_answer_meanwhile_and_says_so(
 
 
 async def test_frugal_memory_waits_for_whoever_is_being_answered(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store(frugal=True)
-    await store.load()
+    store = await load(1, frugal=True)
     publish(tmp_path, 2)
 
     with store.lineup().route(0, "", "u0"):
@@ -197,11 +186,9 @@ async def test_frugal_memory_waits_for_whoever_is_being_answered(
 
 
 async def test_frugal_memory_frees_nothing_for_a_version_whose_files_are_bad(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store(frugal=True)
-    await store.load()
+    store = await load(1, frugal=True)
 
     (publish(tmp_path, 2) / "users.arrow").write_bytes(b"x")
     await look(store, 3)
@@ -211,11 +198,9 @@ async def test_frugal_memory_frees_nothing_for_a_version_whose_files_are_bad(
 
 
 async def test_frugal_memory_loads_the_old_version_again_if_the_new_one_is_refused(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store(frugal=True)
-    await store.load()
+    store = await load(1, frugal=True)
 
     write_golden(publish(tmp_path, 2), as_version=9)
     await look(store, 3)
@@ -226,11 +211,9 @@ async def test_frugal_memory_loads_the_old_version_again_if_the_new_one_is_refus
 
 
 async def test_frugal_memory_keeps_a_pinned_version_beside_its_canary(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2, 3)
-    store = open_store(frugal=True)
-    await store.load()
+    store = await load(1, 2, 3, frugal=True)
 
     await label(store, Labels(stable=1, canary=2, canary_percent=50))
 
@@ -241,11 +224,9 @@ async def test_frugal_memory_keeps_a_pinned_version_beside_its_canary(
 
 
 async def test_frugal_memory_keeps_specific_versions_beside_a_pin(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2, 3)
-    store = open_store("specific:1,2,3", frugal=True)
-    await store.load()
+    store = await load(1, 2, 3, policy="specific:1,2,3", frugal=True)
 
     await label(store, Labels(stable=1))
     await look(store, 3)
@@ -256,11 +237,9 @@ async def test_frugal_memory_keeps_specific_versions_beside_a_pin(
 
 
 async def test_a_policy_of_several_frees_the_oldest_first_where_memory_is_short(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store("latest:2", frugal=True)
-    await store.load()
+    store = await load(1, 2, policy="latest:2", frugal=True)
 
     publish(tmp_path, 3)
     await store.refresh()

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -24,15 +24,14 @@ from recserve_server.models.store import ModelStore
 from recserve_server.models.version import State
 
 OpenStore = Callable[..., ModelStore]
+LoadStore = Callable[..., Awaitable[ModelStore]]
 
 
 async def test_a_version_that_is_being_copied_is_taken_once_it_is_all_there(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
     source = publish(tmp_path / "elsewhere", 2)
-    publish(tmp_path, 1)
-    store = open_store(name="films")
-    await store.load()
+    store = await load(1, name="films")
     target = tmp_path / "films" / "2"
     target.mkdir()
 
@@ -81,11 +80,9 @@ async def test_a_version_refused_for_what_may_pass_is_tried_again_when_told_to(
 
 
 async def test_a_version_that_asks_for_more_memory_than_there_is_stays_out(
-    tmp_path: Path, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, load: LoadStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     monkeypatch.setattr(memory, "bytes_available", lambda: 10 << 20)
 
     publish(tmp_path, 2)
@@ -115,11 +112,9 @@ async def test_a_server_that_has_nothing_loaded_tries_whatever_the_memory(
 
 
 async def test_a_version_whose_process_cannot_be_started_is_refused(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     openings.failures[2] = OSError(12, "Cannot allocate memory")
 
     publish(tmp_path, 2)
@@ -145,10 +140,8 @@ async def test_a_refused_version_does_not_stand_in_the_way_of_the_next(
     assert states(store) == {1: State.AVAILABLE, 2: State.REFUSED, 3: State.SERVING}
 
 
-async def test_what_is_no_file_hangs_nobody(tmp_path: Path, open_store: OpenStore) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+async def test_what_is_no_file_hangs_nobody(tmp_path: Path, load: LoadStore) -> None:
+    store = await load(1)
     folder = publish(tmp_path, 2)
     (folder / "manifest.json").unlink()
     os.mkfifo(folder / "manifest.json")

@@ -5,7 +5,7 @@ Those that need a graph of TensorFlow are in tests/integration/lifecycle/test_fo
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,15 @@ from recserve_server.models.refusal import Refusal
 from recserve_server.models.store import ModelStore, NoModelError
 
 OpenStore = Callable[..., ModelStore]
+LoadStore = Callable[..., Awaitable[ModelStore]]
 LOGGER = "recserve_server.models"
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 async def test_a_bad_version_is_refused_and_told_of_once_and_the_old_one_answers(
-    case: Case, tmp_path: Path, open_store: OpenStore, caplog: pytest.LogCaptureFixture
+    load: LoadStore, case: Case, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     with caplog.at_level(logging.INFO, LOGGER):
         case.spoil(publish(tmp_path, 2))
         await look(store, 4)

@@ -1,7 +1,7 @@
 """A new version takes over: in one step, with everybody answered by the version they came to."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -23,14 +23,13 @@ from recserve_server.models.store import ModelStore
 from recserve_server.models.version import State
 
 OpenStore = Callable[..., ModelStore]
+LoadStore = Callable[..., Awaitable[ModelStore]]
 
 
 async def test_a_new_version_takes_over_and_the_old_one_is_freed(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
 
     publish(tmp_path, 2)
     await store.refresh()
@@ -43,11 +42,9 @@ async def test_a_new_version_takes_over_and_the_old_one_is_freed(
 
 
 async def test_while_a_version_is_loaded_the_old_one_answers(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     publish(tmp_path, 2)
     gate = openings.hold(2)
 
@@ -63,11 +60,9 @@ async def test_while_a_version_is_loaded_the_old_one_answers(
 
 
 async def test_whoever_came_to_the_old_version_is_answered_by_it(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     publish(tmp_path, 2)
     held = store.lineup().route(0, "", "u0")
 
@@ -83,11 +78,9 @@ async def test_whoever_came_to_the_old_version_is_answered_by_it(
 
 
 async def test_twenty_swaps_leave_one_version_in_memory(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
 
     for version in range(2, 22):
         publish(tmp_path, version)
@@ -101,11 +94,9 @@ async def test_twenty_swaps_leave_one_version_in_memory(
 
 
 async def test_a_look_that_finds_nothing_new_changes_nothing(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2)
-    store = open_store()
-    await store.load()
+    store = await load(1, 2)
     told: list[bool] = []
     store.on_change(lambda: told.append(store.is_ready))
 
@@ -116,11 +107,9 @@ async def test_a_look_that_finds_nothing_new_changes_nothing(
 
 
 async def test_an_older_version_that_appears_later_is_not_loaded(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 2)
-    store = open_store()
-    await store.load()
+    store = await load(2)
 
     publish(tmp_path, 1)
     await store.refresh()
@@ -130,11 +119,9 @@ async def test_an_older_version_that_appears_later_is_not_loaded(
 
 
 async def test_a_listener_never_finds_the_server_without_a_version_during_a_swap(
-    tmp_path: Path, open_store: OpenStore
+    tmp_path: Path, load: LoadStore
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     told: list[tuple[int, bool]] = []
     store.on_change(lambda: told.append((stable(store), store.is_ready)))
 
@@ -179,11 +166,9 @@ async def test_a_version_that_vanishes_before_it_is_loaded_is_forgotten(
 
 
 async def test_a_swap_that_is_cancelled_leaves_the_old_version_and_can_be_had_again(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    tmp_path: Path, load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1)
-    store = open_store()
-    await store.load()
+    store = await load(1)
     publish(tmp_path, 2)
     gate = openings.hold(2)
     swapping = asyncio.create_task(store.refresh())
@@ -201,11 +186,9 @@ async def test_a_swap_that_is_cancelled_leaves_the_old_version_and_can_be_had_ag
 
 
 async def test_after_the_end_nothing_is_left_and_nobody_is_answered(
-    tmp_path: Path, open_store: OpenStore, openings: Openings
+    load: LoadStore, openings: Openings
 ) -> None:
-    publish(tmp_path, 1, 2, 3)
-    store = open_store("latest:2")
-    await store.load()
+    store = await load(1, 2, 3, policy="latest:2")
 
     await store.end()
 
