@@ -29,6 +29,7 @@ def shown(client: RecommenderClient, user_id: str) -> set[str]:
     return {item.item_id for item in client.recommend(user_id, k=50)}
 
 
+@pytest.mark.long
 def test_what_was_accepted_counts_after_the_server_was_killed(
     trained: object, serve: Serve, tmp_path: Path
 ) -> None:

@@ -253,6 +253,7 @@ def check_explanations(
         assert scores[row] == pytest.approx(item.score, rel=1e-4, abs=1e-3)
 
 
+@pytest.mark.long
 async def test_similar_items_are_those_that_all_users_score_alike(address: str) -> None:
     covariance = np.cov(WORLD.users.T.astype(np.float64), bias=True)
     products = WORLD.items @ covariance @ WORLD.items.T

@@ -46,6 +46,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_a_model_process_that_is_killed_is_replaced(program: object) -> None:
     with RecommenderClient(program.address, timeout_s=20, config=NO_RETRIES) as client:
         before = client.recommend("42", k=5)

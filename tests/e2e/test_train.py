@@ -147,9 +147,8 @@ def test_tensorflows_own_tool_reads_the_signatures(trained: object) -> None:
         assert f"['{name}'] tensor_info" in ran.stdout
 
 
-@pytest.mark.parametrize(
-    "sent", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing_and_says_so(
     trained: object, data_dir: Path, tmp_path: Path, sent: signal.Signals
 ) -> None:

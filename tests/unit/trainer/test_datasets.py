@@ -124,6 +124,7 @@ def check_movielens_100k(dataset: Dataset) -> None:
     }
 
 
+@pytest.mark.long
 def test_prepared_movielens_is_read_whole() -> None:
     data_dir = os.environ.get("TFDS_DATA_DIR", "")
     if not (Path(data_dir) / "movielens" / "100k-ratings").is_dir():

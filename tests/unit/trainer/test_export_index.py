@@ -59,6 +59,7 @@ def test_a_scann_index_is_published_with_the_recall_that_was_measured(tmp_path: 
     assert 0.95 <= index["recall_at_10"] <= 1
 
 
+@pytest.mark.long
 @needs_scann
 def test_an_index_that_finds_too_little_is_refused_with_what_to_do(tmp_path: Path) -> None:
     hasty = ScannConfig(

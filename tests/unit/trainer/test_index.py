@@ -73,6 +73,7 @@ def test_searching_for_a_users_vector_is_recommending_to_the_user(
     assert np.array_equal(found["item_rows"], recommended["item_rows"])
 
 
+@pytest.mark.long
 def test_neither_keras_nor_tfrs_is_needed_to_load_it(folder: Path) -> None:
     program = f"""
 import sys

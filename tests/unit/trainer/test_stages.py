@@ -141,7 +141,7 @@ def test_a_stage_that_computes_anything_else_is_named(
         check_stages(tmp_path, RetrievalModel(EMBEDDINGS, stages), HISTORIES)
 
 
-@pytest.mark.parametrize("kind", ["exact", "scann"])
+@pytest.mark.parametrize("kind", ["exact", pytest.param("scann", marks=pytest.mark.long)])
 @pytest.mark.parametrize("k", [1, 3, CANDIDATES, 25, ITEMS + 1])
 def test_the_second_stage_orders_what_the_first_found(tmp_path: Path, kind: str, k: int) -> None:
     model = RetrievalModel(EMBEDDINGS, Stages(ranker=EvenFirst(max(k, CANDIDATES))))

@@ -144,6 +144,7 @@ def test_a_recording_is_replayed(load: Load, fake: FakeServer, capsys, tmp_path:
     assert "--users" not in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_search_prints_what_it_found(load: Load, capsys, tmp_path: Path) -> None:
     file = tmp_path / "run.json"
     assert load("--slo", "p99=30s", "--rate", "40..40", "--json", str(file)) == 0

@@ -111,6 +111,7 @@ def test_two_processes_share_a_recording(fleet: Fleet, echo: Echo) -> None:
         fleet.run(stage)
 
 
+@pytest.mark.long
 def test_each_stage_has_arrivals_of_its_own(fleet: Fleet) -> None:
     stage = Stage(pressure=OpenLoop(rate_per_s=400), seconds=0.5, warmup_s=0)
     started = {fleet.run(stage).started for _ in range(3)}

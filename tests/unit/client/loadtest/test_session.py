@@ -154,6 +154,7 @@ def test_what_ended_before_an_interruption_is_a_result(fake: FakeServer) -> None
     assert [each.failed for each in found.conditions] == [False]
 
 
+@pytest.mark.long
 def test_a_search_that_is_interrupted_tells_what_it_knows(fake: FakeServer) -> None:
     plan = plan_for(
         fake.port,
@@ -174,6 +175,7 @@ def children() -> list[int]:
     return [int(pid) for pid in text.split()]
 
 
+@pytest.mark.long
 def test_a_process_that_dies_later_costs_only_its_stage(fake: FakeServer) -> None:
     before = set(children())
 
