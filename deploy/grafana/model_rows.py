@@ -124,13 +124,20 @@ MODEL_ROWS: Final[dict[str, list[Panel]]] = {
                 "asked for": f"{rate('recserve_asked_k_sum', where=MODEL)} / "
                 f"{rate('recserve_asked_k_count', where=MODEL)}",
             },
-            width=12,
         ),
         Panel(
             "Ids that callers exclude",
             {"known ids": rate("recserve_excluded_items_total", where=MODEL)},
             "rps",
-            width=12,
+        ),
+        Panel(
+            "Percentile of the first items",
+            {
+                f"p{round(100 * share)}": quantile(
+                    share, "recserve_first_item_percentile", where=MODEL
+                )
+                for share in (0.1, 0.5, 0.9)
+            },
         ),
     ],
 }

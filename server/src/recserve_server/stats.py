@@ -19,6 +19,8 @@ SIZES: Final = tuple(float(2**power) for power in range(13))
 """Bounds of batch sizes: 1 to 4096."""
 ASKED: Final = (1.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 """Bounds of how many items are asked for."""
+PERCENTS: Final = (10.0, 50.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9, 99.99)
+"""Bounds of percentiles, close together where recommendations are."""
 LONG_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0)
 """Bounds of what takes long: 0.1 s to 8 minutes."""
 _NUMBERS: Final = 8
@@ -121,6 +123,9 @@ class AnswerStats:
     """Answers given without the user's recorded events."""
     asked_k: Distribution = field(default_factory=lambda: Distribution(ASKED))
     """Items asked for, where the caller says how many."""
+    first_percent: Distribution = field(default_factory=lambda: Distribution(PERCENTS))
+    """Where the first items of personal rankings of the catalogue lie among all scores, 0 to 100:
+    what drifts if users or events are no longer those that the model has learnt from."""
     run_s: Distribution = field(default_factory=lambda: Distribution(SECONDS))
     """From having a batch to having its answers encoded, per batch."""
 
@@ -131,17 +136,19 @@ class AnswerStats:
     @classmethod
     def unpacked(cls, packed: bytes) -> Self:
         """Returns what `packed` holds, which must be of our own making."""
-        *numbers, k_counts, k_total, run_counts, run_total = pickle.loads(packed)
-        stats = cls(*numbers)
-        stats.asked_k.counts, stats.asked_k.total = k_counts, k_total
-        stats.run_s.counts, stats.run_s.total = run_counts, run_total
+        stats = cls()
+        for path, value in zip(_PACKED, pickle.loads(packed), strict=True):
+            owner, _, name = path.rpartition(".")
+            setattr(getattr(stats, owner) if owner else stats, name, value)
         return stats
 
 
-_numbers_of: Final = attrgetter(
-    *(each.name for each in fields(AnswerStats) if each.name not in ("asked_k", "run_s")),
-    *("asked_k.counts", "asked_k.total", "run_s.counts", "run_s.total"),
+_DISTRIBUTIONS: Final = ("asked_k", "first_percent", "run_s")
+_PACKED: Final = (
+    *(each.name for each in fields(AnswerStats) if each.name not in _DISTRIBUTIONS),
+    *(f"{name}.{part}" for name in _DISTRIBUTIONS for part in ("counts", "total")),
 )
+_numbers_of: Final = attrgetter(*_PACKED)
 
 
 @dataclass(slots=True)

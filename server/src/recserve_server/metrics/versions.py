@@ -45,6 +45,10 @@ _HISTOGRAMS: Final[Mapping[str, tuple[str, Callable[[LoadedReadings], Distributi
         "What the model process needs for a batch.",
         lambda of: of.answers.run_s,
     ),
+    "first_item_percentile": (
+        "Percentile, of all scores of the model, of the first items of personal answers.",
+        lambda of: of.answers.first_percent,
+    ),
     "asked_k": ("Items asked for, per question.", lambda of: of.answers.asked_k),
 }
 

@@ -70,6 +70,7 @@ class LoadedModel:
         self._ranker = CatalogueRanker(
             self._retriever, tables.catalogue, tables.users, tables.candidates
         )
+        self._percent_of = tables.percentiles.lookup()
         self._item_id = tables.catalogue.item_ids[0]
         encoder = ResponseEncoder(
             tables.catalogue,
@@ -113,7 +114,7 @@ class LoadedModel:
 
     def _answered(self, desk: "_Desk", questions: Sequence[Question]) -> list[bytes | ServingError]:
         encode, answers = desk.encode, desk.answer(questions)
-        count_answers(self._retriever.stats, questions, answers)
+        count_answers(self._retriever.stats, questions, answers, self._percent_of)
         return [
             answer if isinstance(answer, ServingError) else encode(answer) for answer in answers
         ]

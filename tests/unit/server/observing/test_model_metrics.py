@@ -32,6 +32,7 @@ def test_answers_are_told_by_what_they_were_made_from() -> None:
     answers.ranked[Source.POPULARITY] = 2
     answers.fallbacks[Fallback.UNKNOWN_USER] = 2
     answers.asked_k.add(10, times=7)
+    answers.first_percent.add(99.7, times=2)
 
     scrape = Scrape(readings(loaded=[films(answers=answers)]))
 
@@ -53,11 +54,14 @@ def test_answers_are_told_by_what_they_were_made_from() -> None:
     assert scrape.value("recserve_degraded_answers_total", **FILMS) == 2
     asked = dict(scrape.buckets("recserve_asked_k", **FILMS))
     assert (asked["5.0"], asked["10.0"]) == (0, 7)
+    placed = dict(scrape.buckets("recserve_first_item_percentile", **FILMS))
+    assert (placed["99.5"], placed["99.9"]) == (0, 2)
 
 
 def test_what_is_counted_of_answers_survives_the_way_between_processes() -> None:
     answers = AnswerStats(1, 2, [3] * 8, [4] * 8, 5, [6] * 8, 7, 8, 9, 10, 11)
     answers.asked_k.add(20, times=12)
+    answers.first_percent.add(99.7, times=11)
     answers.run_s.add(0.01, times=13)
 
     told = AnswerStats.unpacked(answers.packed())

@@ -24,6 +24,7 @@ FAMILIES = {
     "recserve_excluded_items": "counter",
     "recserve_failed_batches": "counter",
     "recserve_fallbacks": "counter",
+    "recserve_first_item_percentile": "histogram",
     "recserve_golden_overlap": "gauge",
     "recserve_model_create_time_seconds": "gauge",
     "recserve_model_info": "gauge",
