@@ -186,12 +186,12 @@ def test_the_model_process_imports_neither_training_libraries_nor_grpc(trained: 
     loaded = modules_after(f"""
 from pathlib import Path
 from recserve_server.model_process.messages import Opening
-from recserve_server.model_process import _open
+from recserve_server.model_process.__main__ import _open
 from recserve_server.query import Query
 from recserve_server.models.artifact import VersionPath, read_manifest
 folder = Path({str(trained.version_dir)!r})
 manifest = read_manifest(VersionPath("films", 1, folder)).SerializeToString()
-model = _open(Opening(folder, manifest, (1, 2), 50, "info", "text"))
+model, _ = _open(Opening(folder, manifest, (1, 2), 50, "info", "text"))
 assert isinstance(model.answer([Query("42", 3)])[0], bytes)
 """)
 
