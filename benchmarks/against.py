@@ -61,6 +61,8 @@ def main() -> int:
     except FAILURES as error:
         print(f"against: {error}", file=sys.stderr)
         return 1
+    if not console.is_terminal:
+        console.width = max(console.width, 120)
     console.print(*notes, _table(rounds), sep="\n")
     file = args.out / "against.json"
     report = {"machine": found, "base": args.base, "rounds": rounds}

@@ -46,6 +46,8 @@ def main() -> int:
     except FAILURES as error:
         print(f"reload: {error}", file=sys.stderr)
         return 1
+    if not console.is_terminal:
+        console.width = max(console.width, 120)
     console.print(*notes, _table(windows), sep="\n")
     report = {"machine": found, "rate_per_s": args.rate, "windows": windows}
     file = args.out / "reload.json"
