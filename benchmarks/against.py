@@ -34,6 +34,8 @@ from scenarios import CLOSED, FAILURES
 ROOT = Path(__file__).parents[1]
 _TURNS = 4
 _SIDES = ("base", "now")
+_FLAGS = ("--admin-address", "")
+"""Both run at a time, and by default each would want the same port for metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def _measure(
         with contextlib.ExitStack() as stack:
             started = {
                 side: stack.enter_context(
-                    servers.recserve(models, args.out / "logs" / side, source=trees[side])
+                    servers.recserve(models, args.out / "logs" / side, _FLAGS, source=trees[side])
                 )
                 for side in order
             }
