@@ -43,7 +43,7 @@ serve: setup ## serve the newest version until interrupted (MODELS=... ADDRESS=.
 test: setup ## every fast test, one real train, serve and ask included
 	$(RUN) pytest -q -n 2 --dist loadfile
 
-test-long: setup ## tests that take long, one after another (about 9 minutes)
+test-long: setup ## tests that take long, one after another (about 30 minutes)
 	$(RUN) pytest -q -m long
 
 test-batcher: setup ## the batcher's state machine under 10,000 examples (about 3 minutes)

@@ -137,6 +137,7 @@ def test_wrong_usage_is_exit_code_two(arguments: list[str]) -> None:
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.long
 def test_a_tampered_version_gives_way_to_the_one_before(
     trained: object, serve: Serve, tmp_path: Path
 ) -> None:

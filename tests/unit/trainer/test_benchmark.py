@@ -144,6 +144,7 @@ def test_new_items_are_ranked_without_the_others_and_the_record_is_the_same_agai
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_published_rows_are_shown_beside_the_same_models_recomputed(
     movielens_archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,6 +81,7 @@ def test_a_search_taken_up_goes_on_with_the_trials_that_it_has(
     assert FIRST in earlier[0]  # the defaults come first
 
 
+@pytest.mark.long
 def test_the_test_split_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = tastes()
     newest = dataset.interactions.timestamps == EACH - 1
