@@ -8,8 +8,6 @@ import argparse
 import contextlib
 import io
 import itertools
-import json
-import os
 import statistics
 import subprocess
 import sys
@@ -26,7 +24,8 @@ import machine
 import questions
 import servers
 from arguments import parser_of
-from model import trained
+from model import chosen
+from printing import save, wide_console
 from rich.console import Console
 from rich.table import Table
 from scenarios import CLOSED, FAILURES
@@ -51,25 +50,21 @@ def main() -> int:
     """Runs the benchmark from the command line; returns its exit code."""
     args = _parser().parse_args()
     servers.unwind_on_sigterm()
-    console = Console(highlight=False, soft_wrap=True)
+    console = wide_console()
     try:
         h2load.require_h2load()
         found = machine.describe()
         notes = machine.warnings(found)
-        models = args.models or trained(args.out, os.environ.get("TFDS_DATA_DIR"))
+        models = chosen(args)
         with tempfile.TemporaryDirectory() as folder:
-            _extract(args.base, Path(folder))
+            extract(args.base, Path(folder))
             rounds = _measure(args, models, {"base": Path(folder), "now": ROOT}, console)
     except FAILURES as error:
         print(f"against: {error}", file=sys.stderr)
         return 1
-    if not console.is_terminal:
-        console.width = max(console.width, 120)
-    console.print(*notes, _table(rounds), sep="\n")
-    file = args.out / "against.json"
+    console.print(*notes, table_of(rounds), sep="\n")
     report = {"machine": found, "base": args.base, "rounds": rounds}
-    file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    console.print(f"every measurement: {file}")
+    save(report, args.out / "against.json", console)
     return 0
 
 
@@ -81,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _extract(revision: str, folder: Path) -> None:
+def extract(revision: str, folder: Path) -> None:
     """Writes the server and the stubs of a revision into `folder`."""
     command = ["git", "-C", str(ROOT), "archive", revision, "server/src", "client/src"]
     archived = subprocess.run(command, capture_output=True, check=False)
@@ -129,6 +124,7 @@ def _compared(
             before_s = server.cpu_s()
             run = h2load.run(server.target, asked.recommend, concurrency, requests)
             cpu_us = (server.cpu_s() - before_s) / requests * 1e6
+            h2load.check(server.target, run, pilot.data_bytes // pilot.requests)
             turns[side].append(Turn(run.per_s, cpu_us))
     return {
         side: {
@@ -139,7 +135,8 @@ def _compared(
     }
 
 
-def _table(rounds: list[dict[str, Any]]) -> Table:
+def table_of(rounds: list[dict[str, Any]]) -> Table:
+    """Returns the medians of both sides, and of the ratios within the rounds."""
     table = Table("scenario", "", "base", "now", "now / base, median (min..max)")
     for scenario, (name, unit) in itertools.product(
         CLOSED, (("per_s", "req/s"), ("cpu_us", "CPU us a call"))

@@ -7,7 +7,6 @@ a round. The floor with a delay is a server whose rate is known: calls in flight
 import argparse
 import contextlib
 import json
-import os
 import statistics
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ import machine
 import questions
 import servers
 from arguments import parser_of
-from model import trained
+from model import chosen
 from rich.console import Console
 from rich.table import Table
 
@@ -63,7 +62,7 @@ def main() -> int:
     servers.unwind_on_sigterm()
     console = Console(highlight=False, soft_wrap=True, width=120)
     console.print(*machine.warnings(machine.describe()), sep="\n")
-    models = args.models or trained(args.out, os.environ.get("TFDS_DATA_DIR"))
+    models = chosen(args)
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(servers.recserve(models, args.out / "logs"))
         asked = questions.prepare(ours.target, models, args.out, seed=1)

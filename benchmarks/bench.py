@@ -6,8 +6,6 @@ meanwhile makes both slower; ratios are taken within a round.
 
 import argparse
 import contextlib
-import json
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -19,7 +17,8 @@ import servers
 import table
 from arguments import parser_of
 from h2load import require_h2load
-from model import trained
+from model import chosen
+from printing import save, wide_console
 from rich.console import Console
 from scenarios import (
     BATCH,
@@ -42,14 +41,14 @@ def main() -> int:
     """Runs the benchmark from the command line; returns its exit code."""
     args = _parser().parse_args()
     servers.unwind_on_sigterm()
-    console = Console(highlight=False, soft_wrap=True)
+    console = wide_console()
     try:
         require_h2load()
         found = machine.describe()
         notes = machine.warnings(found)
         for note in notes:
             console.print(note)
-        models = args.models or trained(args.out, os.environ.get("TFDS_DATA_DIR"))
+        models = chosen(args)
         session = _measure(args, models, console)
     except FAILURES as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -59,8 +58,6 @@ def main() -> int:
         notes.append(_PEAK)
     notes += [note for row in rows for note in row.notes]
     notes += [_not_built(name) for name in RIVALS if args.rivals and name not in _built()]
-    if not console.is_terminal:
-        console.width = max(console.width, 120)
     console.print(table.rich_table(rows), *notes, sep="\n")
     if session.options:
         console.print(options.rich_table(session.options))
@@ -73,9 +70,7 @@ def main() -> int:
         "measurements": session.measurements,
         "options": session.options,
     }
-    file = args.out / "run.json"
-    file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    console.print(f"every measurement: {file}")
+    save(report, args.out / "run.json", console)
     return 0
 
 

@@ -19,6 +19,7 @@ import h2load
 import machine
 import questions
 import servers
+from printing import save, wide_console
 from rich.console import Console
 from rich.table import Table
 from scenarios import CLOSED, FAILURES, PEAK
@@ -33,7 +34,7 @@ def main() -> int:
     """Runs the benchmark from the command line; returns its exit code."""
     args = _parser().parse_args()
     servers.unwind_on_sigterm()
-    console = Console(highlight=False, soft_wrap=True)
+    console = wide_console()
     points: list[dict[str, Any]] = []
     problem = ""
     try:
@@ -56,8 +57,6 @@ def _tell(
     points: list[dict[str, Any]], found: dict[str, Any], file: Path, console: Console
 ) -> None:
     """Prints and writes what has been measured."""
-    if not console.is_terminal:
-        console.width = max(console.width, 120)
     console.print(_table(points))
     for point in points:
         if problem := point["open_loop"]["problem"]:
@@ -65,8 +64,7 @@ def _tell(
                 f"{point['items']:,} items, {point['kind']}: latency not valid: {problem}"
             )
     report = {"schema_version": SCHEMA_VERSION, "machine": found, "points": points}
-    file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    console.print(f"every measurement: {file}")
+    save(report, file, console)
 
 
 def _points(args: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -77,7 +77,7 @@ def measure(target: str, question: Question, concurrency: Concurrency, seconds: 
     Raises:
         LoadError: h2load is missing, or a call failed or was answered with fewer bytes.
     """
-    answer_bytes = run(target, question, Concurrency(1), 1).data_bytes
+    right = run(target, question, Concurrency(1), 1)
     requests = concurrency.in_flight
     while True:
         pilot = run(target, question, concurrency, requests)
@@ -86,12 +86,21 @@ def measure(target: str, question: Question, concurrency: Concurrency, seconds: 
         requests = round(requests * min(10.0, 1.2 * _SHORTEST_PILOT_S / pilot.seconds) + 1)
     requests = max(concurrency.in_flight, round(pilot.per_s * seconds))
     found = run(target, question, concurrency, requests)
+    check(target, found, right.data_bytes)
+    return found
+
+
+def check(target: str, found: Run, answer_bytes: int) -> None:
+    """Makes sure that every answer of a run has as many bytes as the right one.
+
+    Raises:
+        LoadError: calls were refused.
+    """
     if not answer_bytes or found.data_bytes != answer_bytes * found.requests:
         raise LoadError(
             f"{target}: {found.requests} answers of {answer_bytes} bytes are "
             f"{answer_bytes * found.requests} bytes, {found.data_bytes} came: calls were refused"
         )
-    return found
 
 
 def run(target: str, question: Question, concurrency: Concurrency, requests: int) -> Run:

@@ -1,12 +1,18 @@
-"""The model that is asked where no other is given."""
+"""The model that is asked."""
 
+import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 
-def trained(out: Path, data_dir: str | None) -> Path:
-    """Returns a folder with a model of MovieLens' size, trained unless it is there."""
+def chosen(args: argparse.Namespace) -> Path:
+    """Returns the folder of `--models`, or one with a model of MovieLens' size, trained once."""
+    return args.models or _trained(args.out, os.environ.get("TFDS_DATA_DIR"))
+
+
+def _trained(out: Path, data_dir: str | None) -> Path:
     dataset = "movielens/100k" if data_dir else "recserve_synthetic/943x1682"
     models = out / "models" / dataset.replace("/", "-")
     if not any(models.glob("films/*/manifest.json")):

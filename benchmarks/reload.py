@@ -6,7 +6,6 @@ times drawn beforehand (an open loop), so a stall cannot hide.
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import sys
@@ -21,7 +20,8 @@ import questions
 import servers
 from arguments import parser_of
 from h2load import require_h2load
-from model import trained
+from model import chosen
+from printing import save, wide_console
 from rich.console import Console
 from rich.table import Table
 from scenarios import FAILURES
@@ -35,24 +35,20 @@ def main() -> int:
     """Runs the benchmark from the command line; returns its exit code."""
     args = _parser().parse_args()
     servers.unwind_on_sigterm()
-    console = Console(highlight=False, soft_wrap=True)
+    console = wide_console()
     try:
         require_h2load()
         found = machine.describe()
         notes = machine.warnings(found)
-        models = args.models or trained(args.out, os.environ.get("TFDS_DATA_DIR"))
+        models = chosen(args)
         with tempfile.TemporaryDirectory() as folder:
             windows = _measure(args, _copied(models, Path(folder)), console)
     except FAILURES as error:
         print(f"reload: {error}", file=sys.stderr)
         return 1
-    if not console.is_terminal:
-        console.width = max(console.width, 120)
     console.print(*notes, _table(windows), sep="\n")
     report = {"machine": found, "rate_per_s": args.rate, "windows": windows}
-    file = args.out / "reload.json"
-    file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    console.print(f"every measurement: {file}")
+    save(report, args.out / "reload.json", console)
     return 0
 
 

@@ -7,7 +7,6 @@ floor answers at once, so that there the share of the SDK is largest.
 import asyncio
 import contextlib
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import machine
 import questions
 import servers
 from arguments import parser_of
-from model import trained
+from model import chosen
 from rich.console import Console
 from rich.table import Table
 
@@ -50,7 +49,7 @@ def main() -> int:
     console = Console(highlight=False, soft_wrap=True)
     console.print(*machine.warnings(machine.describe()), sep="\n")
     imports = _import_ratios(args.rounds)
-    models = args.models or trained(args.out, os.environ.get("TFDS_DATA_DIR"))
+    models = chosen(args)
     calls: dict[str, Turns] = {}
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(servers.recserve(models, args.out / "logs"))

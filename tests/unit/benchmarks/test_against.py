@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-from against import _extract, _table
+from against import extract, table_of
 from rich.console import Console
 
 
 def test_a_revision_is_taken_out_without_touching_the_tree(tmp_path: Path) -> None:
-    _extract("HEAD", tmp_path)
+    extract("HEAD", tmp_path)
 
     assert (tmp_path / "server/src/recserve_server/__main__.py").is_file()
     assert (tmp_path / "client/src/recserve/v1/recommendation_service_pb2.py").is_file()
@@ -15,7 +15,7 @@ def test_a_revision_is_taken_out_without_touching_the_tree(tmp_path: Path) -> No
 
 def test_a_revision_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"^no-such-revision: fatal: "):
-        _extract("no-such-revision", tmp_path)
+        extract("no-such-revision", tmp_path)
 
 
 def test_ratios_are_taken_within_a_round() -> None:
@@ -32,7 +32,7 @@ def test_ratios_are_taken_within_a_round() -> None:
     ]
 
     with console.capture() as printed:
-        console.print(_table(rounds))
+        console.print(table_of(rounds))
 
     first, second = printed.get().splitlines()[3:5]
     assert all(each in first for each in ("1,000", "900", "1.00 (0.90..1.20)"))
