@@ -39,8 +39,10 @@ class Percentiles:
 
         def percent_of(score: float) -> float:
             place = bisect_right(scores, score)
-            if place == 0 or place == len(scores):
-                return float(percents[place and -1])
+            if place == 0:
+                return float(percents[0])
+            if place == len(scores):
+                return float(percents[-1])
             low, high = scores[place - 1], scores[place]
             share = (score - low) / (high - low)
             return float(percents[place - 1] + share * (percents[place] - percents[place - 1]))
