@@ -1,6 +1,9 @@
 """The time of day jumps under a running server."""
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,3 +47,17 @@ def test_deadlines_health_and_events_do_not_mind(server: ServerProcess, clock: C
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == 0
     assert server.defects() == []
+
+
+def test_the_shim_moves_the_time_of_a_process(clock: ClockFile) -> None:
+    set_offset(clock.path, -10 * DAY_S)
+
+    ran = subprocess.run(
+        [sys.executable, "-c", "import time; print(time.time())"],
+        env=os.environ | clock.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert float(ran.stdout) == pytest.approx(time.time() - 10 * DAY_S, abs=60)

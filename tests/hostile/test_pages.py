@@ -22,4 +22,4 @@ def test_each_case_has_a_row_with_a_test(page: str, count: int) -> None:
     rows = dict(re.findall(r"^\| (\d+) \|(.+)$", page, re.MULTILINE))
 
     assert list(rows) == [str(number) for number in range(1, count + 1)]
-    assert all("`tests/" in row for row in rows.values())
+    assert all("::test_" in row for row in rows.values())
