@@ -1,5 +1,6 @@
 """What the charts of a load test's page show, read off their pixels."""
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ PIXELS_OF_HUE = """([id, hue]) => {
         count += data[i] === red && data[i + 1] === green && data[i + 2] === blue;
     return count;
 }"""
+
+
+def wait_until(shown: "Page", script: str, given: object = None) -> None:
+    """Waits until `script` is true in the page, which is told of events in its own time.
+
+    Asks from outside: `wait_for_function` asks again by `eval`, which the page does not allow.
+    """
+    end_s = time.monotonic() + 20.0
+    while not shown.evaluate(script, given):
+        assert time.monotonic() < end_s, f"not so in 20 s: {script}"
+        shown.wait_for_timeout(20)
 
 
 def pixels(shown: "Page", chart: str, hue: str) -> int:

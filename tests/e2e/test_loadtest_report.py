@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from drawn import HUES, PIXELS_OF_HUE, SEEN, blank_charts, picture, pixels
+from drawn import HUES, PIXELS_OF_HUE, SEEN, blank_charts, picture, pixels, wait_until
 
 from recserve_client.loadtest.report.page import page
 from recserve_client.loadtest.result import Run
@@ -113,8 +113,8 @@ def test_charts_follow_the_colour_scheme_and_are_light_on_paper(open_report: Ope
     shown.check(f"input[value='{OVERLOADED}']")
 
     shown.emulate_media(color_scheme="dark")
-    for drawn in HUES.items():  # the page is told in its own time
-        shown.wait_for_function(f"drawn => ({PIXELS_OF_HUE})(drawn) >= {SEEN}", arg=list(drawn))
+    for drawn in HUES.items():
+        wait_until(shown, f"drawn => ({PIXELS_OF_HUE})(drawn) >= {SEEN}", list(drawn))
     assert shown.evaluate(paper) == "rgb(17, 22, 28)"
     shown.evaluate("dispatchEvent(new Event('beforeprint'))")
 
@@ -186,7 +186,7 @@ def test_the_legends_show_the_values_under_a_shared_cursor(open_report: Open, ru
 
     shown.hover("#rates .u-over", position={"x": 300, "y": 50})
 
-    shown.wait_for_function("document.querySelector('#latency .u-value').textContent !== ''")
+    wait_until(shown, "document.querySelector('#latency .u-value').textContent !== ''")
     time, *latencies = values.all_text_contents()
     window = runs.search_run().stages[3].windows[int(time.split()[0])].latency
     assert float(latencies[0]) == pytest.approx(window.p50_ms, abs=0.1)
@@ -210,9 +210,7 @@ def test_charts_fit_a_window_that_is_made_narrow(open_report: Open, runs) -> Non
 
     shown.set_viewport_size({"width": 400, "height": 900})
 
-    shown.wait_for_function(
-        "[...document.querySelectorAll('.uplot')].every((u) => u.offsetWidth < 400)"
-    )
+    wait_until(shown, "[...document.querySelectorAll('.uplot')].every((u) => u.offsetWidth < 400)")
     assert overflow(shown) == 0
 
 
