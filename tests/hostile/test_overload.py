@@ -67,9 +67,7 @@ async def test_what_can_be_answered_is_and_the_rest_is_refused_in_time(tmp_path:
         ended = await flood(server)
 
         assert set(ended) <= {"OK", *SHED}
-        # Not near to all that the model could do: whoever is let in at the edge of the deadline is
-        # answered a batch later than was estimated, for that is when the batch starts.
-        assert ended["OK"] > 0.2 * CAPACITY_PER_S * SECONDS
+        assert ended["OK"] > 0.7 * CAPACITY_PER_S * SECONDS
         assert server.peak_bytes() - before_bytes < 64 << 20
         start_s = time.monotonic()
         await asyncio.to_thread(server.wait_until_well)

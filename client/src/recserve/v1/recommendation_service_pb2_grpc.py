@@ -87,7 +87,7 @@ class RecommendationServiceServicer(object):
         LABEL_UNKNOWN, NOT_PERSONAL (only if `strict`). FAILED_PRECONDITION: NOT_IN_MODEL
         (the model was exported without what the request needs). RESOURCE_EXHAUSTED:
         QUEUE_FULL (with google.rpc.RetryInfo). DEADLINE_EXCEEDED: EXPIRED_IN_QUEUE,
-        DEADLINE_TOO_SHORT (the estimated wait is longer than the deadline). UNAVAILABLE:
+        DEADLINE_TOO_SHORT (the answer would come after the deadline). UNAVAILABLE:
         NOT_READY (with google.rpc.RetryInfo). UNAUTHENTICATED: UNAUTHENTICATED.
         PERMISSION_DENIED: PERMISSION_DENIED. INTERNAL: MODEL_FAILED, UNEXPECTED.
         """

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from recserve_server.batching.caller import Caller
 from recserve_server.batching.eviction import find_victims
-from recserve_server.batching.pace import SHORTEST_RETRY_S, Pace
+from recserve_server.batching.pace import MARGIN, SHORTEST_RETRY_S, Pace
 from recserve_server.batching.queue import BatchQueue
 from recserve_server.batching.terms import Terms
 from recserve_server.config import BatchingConfig
@@ -31,7 +31,7 @@ class Admission(Generic[Request, Answer]):
 
         Raises:
             QueueFull: there is no room, or the estimated wait is longer than any may be.
-            DeadlineTooShort: the estimated wait is longer than the caller's timeout.
+            DeadlineTooShort: the answer would come after the caller's timeout.
         """
         victims: Sequence[Caller[Request, Answer]] = ()
         total = self._queue.request_count + size
@@ -40,8 +40,9 @@ class Admission(Generic[Request, Answer]):
             if not victims:
                 raise self.queue_full()
         timeout_s = terms.timeout_s
-        # Nobody waits longer than for all that there are; most of the time that is short enough.
-        longest_s = (1 + total // self._max_batch_size) * self._pace.batch_s
+        # Nobody waits longer than for the batch under way, those of all that there are, and their
+        # own; most of the time that is short enough.
+        longest_s = MARGIN * (2 + total // self._max_batch_size) * self._pace.batch_s
         if longest_s > self._max_wait_s or (timeout_s is not None and longest_s > timeout_s):
             self._check_wait(terms, size, now_s)
         return victims
@@ -53,9 +54,10 @@ class Admission(Generic[Request, Answer]):
 
     def _check_wait(self, terms: Terms, size: int, now_s: float) -> None:
         place = self._queue.place_of(terms.tenant, terms.priority, size)
+        answer_s = self._pace.answer_s(now_s, place - 1)
+        if terms.timeout_s is not None and terms.timeout_s < answer_s:
+            raise DeadlineTooShort(terms.timeout_s, answer_s)
         wait_s = self._pace.estimated_wait_s(now_s, place - 1)
-        if terms.timeout_s is not None and terms.timeout_s < wait_s:
-            raise DeadlineTooShort(terms.timeout_s, wait_s)
         # Whoever has nobody before them is let in: if nobody were, one batch that was slow by
         # chance could keep all others out.
         if wait_s > self._max_wait_s and place > size:

@@ -87,7 +87,7 @@ class MicroBatcher(Generic[Request, Answer]):
             QueueFull: there is no room in the queue, or the estimated wait is longer than
                 `max_queue_delay_ms`; or the request was queued and had to make room for that of a
                 tenant with fewer requests, or of a higher priority.
-            DeadlineTooShort: the estimated wait is longer than the timeout; nothing was queued.
+            DeadlineTooShort: the answer would come after the timeout; nothing was queued.
             ExpiredInQueue: the timeout passed before a batch took the request.
             ModelFailed: the model raised or broke its contract for this caller alone; a batch that
                 fails is run again in halves, so that the others are answered.

@@ -6,6 +6,12 @@ from recserve_server.config import BatchingConfig
 
 SHORTEST_RETRY_S: Final = 0.01
 """The least that a caller who is refused is asked to wait."""
+MARGIN: Final = 1.25
+"""How many times its estimate an answer is given until its deadline.
+
+Under overload everybody who is let in waits up to the edge of what is allowed. Without room for
+error a batch slower than the last makes them all late; with it the queue is only shorter.
+"""
 # Between two batches the model rests this many times what the one before took: company comes
 # meanwhile, and each batch has a price whatever its size (docs/performance.md has the sweep).
 _REST: Final = 3.0
@@ -67,6 +73,15 @@ class Pace:
             return 0.0
         left_s = max(0.0, self.running_since_s + self.batch_s - now_s)
         return left_s + requests_before // self._max_batch_size * self.batch_s
+
+    def answer_s(self, now_s: float, requests_before: int) -> float:
+        """Returns the seconds within which a request's batch is over, with room for error.
+
+        Zero while nothing runs, for the same reason.
+        """
+        if self.running_since_s is None:
+            return 0.0
+        return MARGIN * (self.estimated_wait_s(now_s, requests_before) + self.batch_s)
 
     def time_to_empty_s(self, queue_depth: int) -> float:
         """Returns the seconds after which a full queue has room again, 0.01 at least."""

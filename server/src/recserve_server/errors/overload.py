@@ -37,16 +37,16 @@ class WaitTooLong(Overloaded):
 
 
 class DeadlineTooShort(ServingError):
-    """The queue is longer than the caller will wait; nothing was queued."""
+    """The answer would come after the caller has gone; nothing was queued."""
 
     code = code_pb2.DEADLINE_EXCEEDED
     reason = "DEADLINE_TOO_SHORT"
 
-    def __init__(self, timeout_s: float, wait_s: float) -> None:
-        timeout_ms, wait_ms = f"{timeout_s * 1000:.1f}", f"{wait_s * 1000:.1f}"
+    def __init__(self, timeout_s: float, answer_s: float) -> None:
+        timeout_ms, answer_ms = f"{timeout_s * 1000:.1f}", f"{answer_s * 1000:.1f}"
         super().__init__(
-            f"the deadline is {timeout_ms} ms away, the wait is estimated at {wait_ms} ms",
-            metadata={"timeout_ms": timeout_ms, "estimated_wait_ms": wait_ms},
+            f"the deadline is {timeout_ms} ms away, an answer may take {answer_ms} ms",
+            metadata={"timeout_ms": timeout_ms, "estimated_wait_ms": answer_ms},
         )
 
 
