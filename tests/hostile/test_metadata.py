@@ -16,6 +16,7 @@ def test_long_metadata_is_refused(attacked: ServerProcess, size: int) -> None:
         assert connection.ask().grpc_status == OK
 
 
+@pytest.mark.long
 def test_metadata_above_the_soft_limit_is_refused_more_or_less_often(
     attacked: ServerProcess,
 ) -> None:

@@ -29,6 +29,7 @@ async def watched_for(seconds: float, target: str, keepalive_s: float) -> list[s
     return ["ended"]
 
 
+@pytest.mark.long
 async def test_pings_at_the_agreed_interval_are_taken_and_quicker_ones_not(
     config: ServerConfig,
 ) -> None:

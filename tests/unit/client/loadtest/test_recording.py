@@ -60,6 +60,7 @@ def test_empty_lines_are_passed_over_and_counted(file: Path) -> None:
         ({"request": {"bogus": 1}}, "is no Recommend: "),
         ({"request": {"k": "five"}}, "is no Recommend: "),
         ({"request": {"user_id": "\ud800"}}, "is no Recommend: "),
+        ({"request": {"view": float("inf")}}, "is no Recommend: "),
         ({"request": {}, "at_s": "1"}, "has at_s '1', must be a number in all lines or in none"),
         ({"request": {}, "at_s": True}, "has at_s True, must be a number"),
         ({"request": {}, "at_s": None}, "has at_s None, must be a number"),

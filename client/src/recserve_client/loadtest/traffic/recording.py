@@ -77,8 +77,8 @@ def _question(call: dict[str, Any], place: str) -> Question:
     request = _REQUESTS[method]()
     try:
         json_format.ParseDict(call["request"], request)
-    except json_format.ParseError as error:
-        # Some of its texts are several lines.
+    except (json_format.ParseError, OverflowError) as error:
+        # An endless number for an enum is no ParseError; some of those have texts of several lines.
         raise FileError(f"{place} is no {method}: {' '.join(str(error).split())}") from error
     return Question(f"/recserve.v1.RecommendationService/{method}", request.SerializeToString())
 
