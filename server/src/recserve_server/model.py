@@ -227,7 +227,7 @@ class ModelRunner(BatchRunner[Question, bytes], Protocol):
     """A loaded model: takes questions, gives encoded responses of recserve.v1."""
 
     @property
-    def padding(self) -> AnswerStats:
+    def stats(self) -> AnswerStats:
         """What its calls and answers were like."""
         ...
 

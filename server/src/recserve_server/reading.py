@@ -38,7 +38,7 @@ def _loaded(live: LiveModel) -> LoadedReadings:
         manifest=live.version.manifest,
         load_time_s=loaded_at.timestamp() if loaded_at else 0.0,
         batches=live.batcher.stats,
-        answers=live.runner.padding,
+        answers=live.runner.stats,
         queue_depth=live.batcher.queue_depth,
         tenants=live.batcher.tenant_count,
     )

@@ -31,9 +31,9 @@ class ModelThread(BatchThread[Question, bytes]):
         self._closed = asyncio.Event()
 
     @property
-    def padding(self) -> AnswerStats:
+    def stats(self) -> AnswerStats:
         """What its calls and answers were like."""
-        return self.model.padding
+        return self.model.stats
 
     @property
     def schema(self) -> Schema:

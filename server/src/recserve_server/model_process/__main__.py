@@ -104,10 +104,10 @@ def _be_nice() -> None:
 
 def _answer(model: LoadedModel, batch: Sequence[Question]) -> Answered:
     try:
-        return Answered(model.answer(batch), "", model.padding.packed())
+        return Answered(model.answer(batch), "", model.stats.packed())
     except Exception as error:
         _log.exception("a batch failed", extra={"batch_size": len(batch)})
-        return Answered((), repr(error), model.padding.packed())
+        return Answered((), repr(error), model.stats.packed())
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ class LoadedModel:
         self._similar = _Desk(SimilarItems(model, tables).find, encoder.encode_similar)
 
     @property
-    def padding(self) -> AnswerStats:
+    def stats(self) -> AnswerStats:
         """What the model was called with, and what its answers were like."""
         return self._retriever.stats
 

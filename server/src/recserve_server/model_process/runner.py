@@ -64,7 +64,7 @@ class ModelProcess(asyncio.Protocol):
         return runner
 
     @property
-    def padding(self) -> AnswerStats:
+    def stats(self) -> AnswerStats:
         """What its calls and answers were like."""
         return AnswerStats.unpacked(self._stats)
 

@@ -33,7 +33,7 @@ def opened(matrix: MatrixModel, models: Path) -> LoadedModel:
 
 def counted(model: LoadedModel, *questions: Query | RankQuery | SimilarQuery) -> AnswerStats:
     model.answer(questions)
-    return model.padding
+    return model.stats
 
 
 def excluding(*item_ids: str) -> Options:
@@ -41,7 +41,7 @@ def excluding(*item_ids: str) -> Options:
 
 
 def test_the_warm_up_does_not_count(model: LoadedModel) -> None:
-    assert AnswerStats.unpacked(model.padding.packed()).packed() == AnswerStats().packed()
+    assert AnswerStats.unpacked(model.stats.packed()).packed() == AnswerStats().packed()
 
 
 def test_answers_count_by_source_and_fallback(model: LoadedModel) -> None:
