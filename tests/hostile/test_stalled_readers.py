@@ -24,10 +24,8 @@ def test_answers_wait_for_a_window_and_hold_up_nobody(attacked: ServerProcess) -
         assert {connection.answer(stream).grpc_status for stream in streams} == {0}
 
 
-@pytest.mark.parametrize(
-    ("connections", "calls"),
-    [(1, 2000), pytest.param(20, 10_000, marks=pytest.mark.long)],
-)
+# A connection whose answers wait holds 2 to 6 MiB, whether it has asked 3,000 or 50,000 times.
+@pytest.mark.parametrize(("connections", "calls"), [(1, 2000), (5, 20_000)])
 def test_answers_that_nobody_reads_do_not_pile_up(
     attacked: ServerProcess, connections: int, calls: int
 ) -> None:

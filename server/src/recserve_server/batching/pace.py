@@ -1,4 +1,4 @@
-"""When the next batch should start, from what the last one took; pure."""
+"""When the next batch should start, and when it is over, from what those before took; pure."""
 
 from typing import Final
 
@@ -10,8 +10,14 @@ MARGIN: Final = 1.25
 """How many times its estimate an answer is given until its deadline.
 
 Under overload everybody who is let in waits up to the edge of what is allowed. Without room for
-error a batch slower than the last makes them all late; with it the queue is only shorter.
+error a batch slower than most makes them all late; with it the queue is only shorter.
 """
+# What a batch takes is a mean that follows each new one by this share (Jacobson, "Congestion
+# avoidance and control", 1988).
+_GAIN: Final = 1 / 8
+# A batch that takes so many times more or less says nothing of those to come: a stall that comes by
+# chance must not have callers refused. Two such batches in a row say that the model has changed.
+_ODD: Final = 8.0
 # Between two batches the model rests this many times what the one before took: company comes
 # meanwhile, and each batch has a price whatever its size (docs/performance.md has the sweep).
 _REST: Final = 3.0
@@ -24,7 +30,8 @@ class Pace:
         self._max_batch_size = config.max_batch_size
         self._longest_wait_s = config.batch_timeout_micros * 1e-6
         self.batch_s = 0.0
-        """What the last batch that went well has taken; 0 before the first."""
+        """What batches that went well take, the last ones counting most; 0 before the first."""
+        self._last_batch_s, self._was_odd = 0.0, False
         self._idle_since_s = float("-inf")
         self._recent_callers = 1
         self.running_since_s: float | None = None
@@ -45,7 +52,15 @@ class Pace:
 
     def answered(self, run_s: float) -> None:
         """Notes what a batch that went well has taken."""
-        self.batch_s = run_s
+        self._last_batch_s = run_s
+        mean_s = self.batch_s
+        is_odd = mean_s > 0.0 and not mean_s / _ODD <= run_s <= mean_s * _ODD
+        is_change = is_odd and self._was_odd
+        if is_change or mean_s == 0.0:
+            self.batch_s = run_s
+        elif not is_odd:
+            self.batch_s += _GAIN * (run_s - mean_s)
+        self._was_odd = is_odd and not is_change
 
     def abandoned(self) -> None:
         """Notes that nobody waits for the batch under way any more."""
@@ -57,7 +72,7 @@ class Pace:
 
     def start_s(self, oldest_s: float) -> float:
         """Returns when to start a batch whose longest waiting caller came at `oldest_s`."""
-        rest_s = min(_REST * self.batch_s, self._longest_wait_s)
+        rest_s = min(_REST * self._last_batch_s, self._longest_wait_s)
         return min(self._idle_since_s + rest_s, oldest_s + self._longest_wait_s)
 
     def late_s(self, now_s: float, oldest_s: float) -> float:
@@ -65,9 +80,9 @@ class Pace:
         return now_s - max(oldest_s, self.start_s(oldest_s))
 
     def estimated_wait_s(self, now_s: float, requests_before: int) -> float:
-        """Returns the seconds until a request's batch starts, if batches take what one took.
+        """Returns the seconds until a request's batch starts, if batches take `batch_s`.
 
-        Zero while nothing runs: one slow batch can then never keep later callers out for good.
+        Zero while nothing runs: slow batches can then never keep later callers out for good.
         """
         if self.running_since_s is None:
             return 0.0

@@ -47,9 +47,18 @@ def share_above(found: StageResult, limit_ms: float) -> float:
     return len(slow) / 1000
 
 
+async def ask_open_loop() -> StageResult:
+    """Asks a server that stalls; again if the client says that it was stalled itself."""
+    for _ in range(5):
+        async with stalling_once() as port:
+            found = await send(port, at_rate(200, 3.0))
+        if found.client.lag_max_ms < 50:
+            return found
+    raise AssertionError(f"the machine is too busy: {found.warnings}")
+
+
 async def test_an_open_loop_tells_of_a_stall_as_long_as_it_was_for_all_it_would_have_met() -> None:
-    async with stalling_once() as port:
-        found = await send(port, at_rate(200, 3.0))
+    found = await ask_open_loop()
 
     assert found.started == found.ok == 600
     assert found.latency.max_ms is not None

@@ -20,7 +20,10 @@ class Slow:
 
     def __init__(self, max_queue_delay_ms: float) -> None:
         config = BatchingConfig(
-            max_batch_size=4, max_enqueued=64, max_queue_delay_ms=max_queue_delay_ms
+            max_batch_size=4,
+            batch_timeout_micros=0,
+            max_enqueued=64,
+            max_queue_delay_ms=max_queue_delay_ms,
         )
         self.now_s, self.runner, self.tasks = 0.0, ManualRunner(), []
         self.batcher = MicroBatcher(self.runner, config, clock=lambda: self.now_s)
@@ -134,15 +137,25 @@ async def test_without_a_bound_nobody_is_refused_for_the_wait(slow: object) -> N
     assert slow.batcher.queue_depth == 63
 
 
-async def test_a_batch_that_was_slow_by_chance_does_not_keep_everybody_out(
-    bounded: object,
-) -> None:
+async def test_a_batch_that_was_slow_by_chance_keeps_nobody_out(bounded: object) -> None:
     await bounded.finish(after_s=60.0)
-    await bounded.ask()  # it runs, and is expected to take a minute
+    await bounded.ask()
+
+    await bounded.ask(3)
+    await bounded.ask(timeout_s=SOONEST_S)
+
+
+async def test_a_model_that_has_become_slow_does_not_keep_everybody_out(bounded: object) -> None:
+    for _ in range(2):
+        await bounded.finish(after_s=60.0)
+        await bounded.ask()
+    assert bounded.batcher.queue_depth == 0  # the third one runs
 
     await bounded.ask()  # nobody is before it
-    with pytest.raises(Overloaded):
+    with pytest.raises(Overloaded, match=r"is estimated at 60000\.0 ms"):
         await bounded.batcher.submit(1)
 
-    await bounded.finish(after_s=0.001)
+    for _ in range(2):
+        await bounded.finish(after_s=0.001)
+        await bounded.ask()
     await bounded.ask(5)
