@@ -74,6 +74,9 @@ bench-reload: setup ## measure what callers feel of a new version under load
 bench-against: setup ## compare with an earlier revision (BASE=main~20 BENCH="--rounds 7 ...")
 	$(RUN) python benchmarks/against.py --base $(BASE) $(BENCH)
 
+bench-admission: setup ## simulate whom to let in when there are too many (BENCH="--rounds 5")
+	$(RUN) python benchmarks/admission.py $(BENCH)
+
 bench-loadtest: setup ## hold the load tester's figures against h2load's
 	$(RUN) python benchmarks/agreement.py $(BENCH)
 
@@ -118,4 +121,4 @@ wheels: $(UV) ## build dist/*.whl
 clean: ## remove what the targets made, the environment included
 	rm -rf .venv .tools build dist
 
-.PHONY: help setup demo train serve test test-long test-batcher chaos soak bench quality bench-growth bench-sdk bench-against bench-loadtest bench-reload descriptors diversity check lint format protos protos-check docs wheels clean
+.PHONY: help setup demo train serve test test-long test-batcher chaos soak bench quality bench-growth bench-sdk bench-against bench-admission bench-loadtest bench-reload descriptors diversity check lint format protos protos-check docs wheels clean

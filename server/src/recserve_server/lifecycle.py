@@ -5,7 +5,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from recserve_server.addresses import why_not
+from recserve_server.addresses import settled, why_not
 from recserve_server.admin import AdminListener, Probes
 from recserve_server.app import App, build_app, open_in_process
 from recserve_server.config import ServerConfig
@@ -148,12 +148,12 @@ class Server:
         return task
 
     def _listen(self) -> None:
+        address = self._config.address
         try:
-            port = add_port(self._app.server, self._config.address, self._app.security.tls)
-        except RuntimeError as error:
-            address = self._config.address
-            raise StartError(f"cannot listen on {address}: {why_not(address)}") from error
-        self.address = f"{self._config.address.rpartition(':')[0]}:{port}"
+            port = add_port(self._app.server, settled(address), self._app.security.tls)
+        except (OSError, RuntimeError) as error:
+            raise StartError(f"cannot listen on {address}: {why_not(error)}") from error
+        self.address = f"{address.rpartition(':')[0]}:{port}"
 
     async def _open_events(self) -> None:
         if self._app.events is not None:

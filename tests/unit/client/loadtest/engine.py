@@ -36,7 +36,8 @@ async def serving(
     """Serves every method with the handler; yields the server and its port."""
     server = grpc.aio.server(options=[(f"grpc.{name}", value) for name, value in options.items()])
     server.add_generic_rpc_handlers([_Everything(handler)])
-    place = f"localhost:{port}" if tls else f"127.0.0.1:{port}"
+    # Not localhost: gRPC would be content with one of its addresses, and the other be somebody's.
+    place = f"127.0.0.1:{port}"
     port = server.add_secure_port(place, tls) if tls else server.add_insecure_port(place)
     await server.start()
     try:
