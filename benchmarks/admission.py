@@ -89,7 +89,7 @@ POLICIES: dict[str, type[Pace]] = {
     "begins in time, last batch": BegunInTime,
     "ends in time, last batch": LastBatch,
     "ends in time, mean": Mean,
-    "ends in time, mean without odd ones (recserve)": Pace,
+    "ends in time, mean without odd ones": Pace,
 }
 
 
