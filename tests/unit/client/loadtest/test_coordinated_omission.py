@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Iterator
 
 import grpc
 import pytest
@@ -15,6 +16,15 @@ from recserve_client.loadtest.result import StageResult
 pytestmark = pytest.mark.long
 
 STALL_S = 1.0
+
+
+@pytest.fixture(autouse=True)
+def spare_what_stays() -> Iterator[None]:
+    """Leaves alone what tests before have made: to look through it all stalls the client, too."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @contextlib.asynccontextmanager
