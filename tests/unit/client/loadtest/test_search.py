@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recserve_client.loadtest.plan import PlanError
@@ -42,6 +42,7 @@ def test_the_rate_is_doubled_then_narrowed_down_and_tried_again() -> None:
     st.floats(1, 1000),
     st.floats(0.02, 1),
 )
+@example(capacity=1000.0, low=999.9999999999999, factor=2.0, precision=0.02)
 def test_a_search_ends_just_below_what_the_server_can_do(
     capacity: float, low: float, factor: float, precision: float
 ) -> None:
@@ -60,7 +61,8 @@ def test_a_search_ends_just_below_what_the_server_can_do(
     if refused is None:
         assert best == plan.high_per_s
     else:
-        assert capacity < refused <= best * (1 + precision)
+        # Rates between are rounded to three digits: two may be no nearer by a hair.
+        assert capacity < refused <= best * (1 + precision) * (1 + 1e-12)
 
 
 @given(st.floats(1, 100_000), st.lists(st.booleans(), max_size=MOST))
