@@ -7,7 +7,6 @@ scatter, stall by chance, or become slower for good. The figures are the same on
 import argparse
 import asyncio
 import itertools
-import json
 import statistics
 import sys
 from collections import Counter
@@ -17,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 from arguments import OUT
-from printing import wide_console
+from printing import save, wide_console
 from rich.table import Table
 
 from recserve_server.batching.batcher import MicroBatcher
@@ -188,21 +187,21 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="seeds (default: %(default)s)")
     rounds = parser.parse_args().rounds
     table = Table("whom to let in", *SCENARIOS)
-    report: list[dict[str, object]] = []
+    runs: list[dict[str, object]] = []
     for policy_name, policy in POLICIES.items():
         cells = []
         for name, scenario in SCENARIOS.items():
             ended = [asyncio.run(play(scenario, policy, seed)) for seed in range(rounds)]
             found = [told(scenario, each) for each in ended]
             cells.append(f"{statistics.median(found):.{2 if scenario.load > 1 else 4}f}")
-            report.append({"policy": policy_name, "scenario": name, **asdict(scenario)})
-            report[-1]["ended"] = [dict(each) for each in ended]
+            counts = [dict(each) for each in ended]
+            runs.append({"policy": policy_name, "scenario": name, "ended": counts})
         table.add_row(policy_name, *cells)
     console = wide_console()
     console.print(table)
     OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "admission.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    console.print(f"every count: {OUT / 'admission.json'}")
+    scenarios = {name: asdict(scenario) for name, scenario in SCENARIOS.items()}
+    save({"scenarios": scenarios, "runs": runs}, OUT / "admission.json", console)
     return 0
 
 

@@ -54,9 +54,10 @@ class Admission(Generic[Request, Answer]):
 
     def _check_wait(self, terms: Terms, size: int, now_s: float) -> None:
         place = self._queue.place_of(terms.tenant, terms.priority, size)
-        answer_s = self._pace.answer_s(now_s, place - 1)
-        if terms.timeout_s is not None and terms.timeout_s < answer_s:
-            raise DeadlineTooShort(terms.timeout_s, answer_s)
+        if terms.timeout_s is not None:
+            answer_s = self._pace.answer_s(now_s, place - 1)
+            if terms.timeout_s < answer_s:
+                raise DeadlineTooShort(terms.timeout_s, answer_s)
         wait_s = self._pace.estimated_wait_s(now_s, place - 1)
         # Whoever has nobody before them is let in: if nobody were, one batch that was slow by
         # chance could keep all others out.

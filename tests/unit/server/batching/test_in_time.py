@@ -1,4 +1,4 @@
-"""Whoever is let in is answered in time, as long as batches take what the last one took."""
+"""Whoever is let in is answered in time, as long as batches take what those before took."""
 
 import asyncio
 import contextlib
